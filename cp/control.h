@@ -1,0 +1,58 @@
+#pragma once
+
+// What an RPC command may see and do. The daemon (cp/appliance) implements it; tests of the RPC layer bring
+// a small one of their own with a real Dispatcher behind it.
+//
+// Threads: the control thread only.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cp/dispatcher.h"
+#include "dp/base/result.h"
+#include "dp/core/counters.h"
+
+namespace lb::cp {
+
+struct PortStats {
+    std::string name;    // of the [[port]]
+    std::string device;
+    bool link_up = false;
+    std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;
+    std::uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
+};
+
+struct Stats {
+    std::vector<core::CounterValues> workers;
+    std::vector<PortStats> ports;
+    std::uint64_t generation = 0;
+    std::size_t tables_bytes = 0;
+};
+
+class Control {
+public:
+    virtual ~Control() = default;
+
+    virtual Dispatcher& dispatcher() = 0;
+
+    // Loads the table from its source again, all or nothing (design.md section 11).
+    virtual Status reload() = 0;
+    virtual Status add_destination(const DestinationRow& row) = 0;
+    virtual Status remove_destination(std::int32_t setid, std::string_view uri) = 0;
+    // Called after any change made through dispatcher(): publishes a new generation (soon, batched).
+    virtual void dispatcher_changed() = 0;
+
+    virtual bool ping_active() const = 0;
+    virtual void set_ping_active(bool active) = 0;
+
+    // False within reload_delta seconds of the last reload, add or remove; stamps the clock otherwise.
+    virtual bool try_start_reload() = 0;
+
+    // Waits until the workers have counted what they hold back, then reads.
+    virtual Stats stats() const = 0;
+    virtual std::int64_t start_time() const = 0;  // Unix seconds
+};
+
+}  // namespace lb::cp

@@ -1,0 +1,304 @@
+#include "dp/base/address.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace lb {
+namespace {
+
+// Strict dotted quad: four decimal numbers 0..255, no sign, no leading zero. Returns the end of what was read, or
+// null.
+const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexcept {
+    for (int i = 0; i < 4; ++i) {
+        if (i != 0) {
+            if (at == end || *at != '.') return nullptr;
+            ++at;
+        }
+        const char* const first = at;
+        unsigned value = 0;
+        while (at != end && *at >= '0' && *at <= '9' && at - first < 4) {
+            value = value * 10 + static_cast<unsigned>(*at - '0');
+            ++at;
+        }
+        if (at == first || at - first > 3 || value > 255) return nullptr;
+        if (*first == '0' && at - first > 1) return nullptr;
+        out[i] = static_cast<std::uint8_t>(value);
+    }
+    return at;
+}
+
+int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+bool parse_ipv6(std::string_view text, std::uint8_t* out) noexcept {
+    std::array<std::uint8_t, 16> bytes{};
+    std::size_t count = 0;           // bytes written
+    std::size_t gap = 17;            // where "::" stood; 17: nowhere
+    const char* at = text.data();
+    const char* const end = at + text.size();
+
+    if (text.size() >= 2 && at[0] == ':' && at[1] == ':') {
+        gap = 0;
+        at += 2;
+    }
+    while (at != end) {
+        if (count == 16) return false;
+        const char* const group = at;
+        unsigned value = 0;
+        while (at != end && at - group < 4 && hex_value(*at) >= 0) {
+            value = value * 16 + static_cast<unsigned>(hex_value(*at));
+            ++at;
+        }
+        if (at != end && *at == '.') {  // an IPv4 tail takes the last four bytes
+            if (count > 12 || parse_quad(group, end, bytes.data() + count) != end) return false;
+            count += 4;
+            at = end;
+            break;
+        }
+        if (at == group) return false;
+        bytes[count++] = static_cast<std::uint8_t>(value >> 8);
+        bytes[count++] = static_cast<std::uint8_t>(value);
+        if (at == end) break;
+        if (*at != ':') return false;
+        ++at;
+        if (at == end) return false;  // a single ':' at the end
+        if (*at == ':') {
+            if (gap != 17) return false;
+            gap = count;
+            ++at;
+        }
+    }
+    if (gap == 17) {
+        if (count != 16) return false;
+    } else {
+        if (count > 14) return false;  // "::" stands for at least one group
+        std::copy_backward(bytes.begin() + static_cast<std::ptrdiff_t>(gap),
+                           bytes.begin() + static_cast<std::ptrdiff_t>(count), bytes.end());
+        std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(gap),
+                  bytes.end() - static_cast<std::ptrdiff_t>(count - gap), std::uint8_t{0});
+    }
+    std::copy(bytes.begin(), bytes.end(), out);
+    return true;
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return {};
+    return port;
+}
+
+char* write_decimal(char* out, unsigned value) noexcept {
+    return std::to_chars(out, out + 10, value).ptr;
+}
+
+std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of MurmurHash3
+    x ^= x >> 33;
+    x *= 0xff51afd7ed558ccdULL;
+    x ^= x >> 33;
+    x *= 0xc4ceb9fe1a85ec53ULL;
+    return x ^ (x >> 33);
+}
+
+}  // namespace
+
+IpAddress IpAddress::from_ipv4(const std::uint8_t* bytes) noexcept {
+    IpAddress address;
+    address.family_ = Family::kIpv4;
+    std::copy_n(bytes, 4, address.bytes_.begin());
+    return address;
+}
+
+IpAddress IpAddress::from_ipv6(const std::uint8_t* bytes) noexcept {
+    IpAddress address;
+    address.family_ = Family::kIpv6;
+    std::copy_n(bytes, 16, address.bytes_.begin());
+    return address;
+}
+
+std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
+    std::array<std::uint8_t, 16> bytes;
+    const char* const end = text.data() + text.size();
+    if (text.find(':') == std::string_view::npos) {
+        if (parse_quad(text.data(), end, bytes.data()) != end || text.empty()) return {};
+        return from_ipv4(bytes.data());
+    }
+    if (!parse_ipv6(text, bytes.data())) return {};
+    return from_ipv6(bytes.data());
+}
+
+bool IpAddress::is_multicast() const noexcept {
+    return is_ipv4() ? (bytes_[0] & 0xf0) == 0xe0 : is_ipv6() && bytes_[0] == 0xff;
+}
+
+bool IpAddress::is_broadcast() const noexcept { return is_ipv4() && load_be32(data()) == 0xffffffffU; }
+
+bool IpAddress::is_loopback() const noexcept {
+    if (is_ipv4()) return bytes_[0] == 127;
+    return is_ipv6() && bytes_[15] == 1 &&
+           std::all_of(bytes_.begin(), bytes_.end() - 1, [](std::uint8_t b) { return b == 0; });
+}
+
+bool IpAddress::is_link_local() const noexcept {
+    if (is_ipv4()) return bytes_[0] == 169 && bytes_[1] == 254;
+    return is_ipv6() && bytes_[0] == 0xfe && (bytes_[1] & 0xc0) == 0x80;
+}
+
+bool IpAddress::is_unspecified() const noexcept {
+    return !is_none() && std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+bool IpAddress::is_private() const noexcept {
+    if (is_ipv6()) return (bytes_[0] & 0xfe) == 0xfc;
+    if (!is_ipv4()) return false;
+    const std::uint32_t a = load_be32(data());
+    return (a >> 24) == 10 || (a >> 20) == 0xac1 || (a >> 16) == 0xc0a8 || (a >> 22) == (0x64400000U >> 22) ||
+           (a >> 8) == 0xc00000;
+}
+
+std::size_t IpAddress::write(char* out) const noexcept {
+    char* at = out;
+    if (is_ipv4()) {
+        for (std::size_t i = 0; i < 4; ++i) {
+            if (i != 0) *at++ = '.';
+            at = write_decimal(at, bytes_[i]);
+        }
+        return static_cast<std::size_t>(at - out);
+    }
+    if (!is_ipv6()) return 0;
+
+    // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::".
+    int best = -1, best_length = 1;
+    for (int i = 0; i < 8;) {
+        int length = 0;
+        while (i + length < 8 && load_be16(data() + 2 * (i + length)) == 0) ++length;
+        if (length > best_length) {
+            best = i;
+            best_length = length;
+        }
+        i += length == 0 ? 1 : length;
+    }
+    for (int i = 0; i < 8;) {
+        if (i == best) {
+            *at++ = ':';
+            *at++ = ':';
+            i += best_length;
+            continue;
+        }
+        if (i != 0 && i != best + best_length) *at++ = ':';
+        at = std::to_chars(at, at + 4, load_be16(data() + 2 * i), 16).ptr;
+        ++i;
+    }
+    return static_cast<std::size_t>(at - out);
+}
+
+std::string IpAddress::text() const {
+    char buffer[kAddressTextMax];
+    return {buffer, write(buffer)};
+}
+
+std::optional<Endpoint> Endpoint::parse(std::string_view text) noexcept {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) return {};
+    std::string_view host = text.substr(0, colon);
+    const auto port = parse_port(text.substr(colon + 1));
+    const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+    if (bracketed) host = host.substr(1, host.size() - 2);
+    const auto address = IpAddress::parse(host);
+    if (!port || !address || address->is_ipv6() != bracketed) return {};
+    return Endpoint{*address, *port};
+}
+
+std::size_t Endpoint::write(char* out) const noexcept {
+    char* at = out;
+    if (address.is_ipv6()) *at++ = '[';
+    at += address.write(at);
+    if (address.is_ipv6()) *at++ = ']';
+    *at++ = ':';
+    return static_cast<std::size_t>(write_decimal(at, port) - out);
+}
+
+std::string Endpoint::text() const {
+    char buffer[kEndpointTextMax];
+    return {buffer, write(buffer)};
+}
+
+std::optional<MacAddress> MacAddress::parse(std::string_view text) noexcept {
+    MacAddress mac;
+    if (text.size() != 17) return {};
+    for (std::size_t i = 0; i < 6; ++i) {
+        const int high = hex_value(text[3 * i]);
+        const int low = hex_value(text[3 * i + 1]);
+        if (high < 0 || low < 0 || (i != 5 && text[3 * i + 2] != ':')) return {};
+        mac.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
+    }
+    return mac;
+}
+
+std::string MacAddress::text() const {
+    constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    for (const std::uint8_t byte : bytes) {
+        if (!text.empty()) text += ':';
+        text += kDigits[byte >> 4];
+        text += kDigits[byte & 15];
+    }
+    return text;
+}
+
+std::optional<Prefix> Prefix::parse(std::string_view text) noexcept {
+    const std::size_t slash = text.find('/');
+    const auto address = IpAddress::parse(text.substr(0, slash));
+    if (!address) return {};
+    if (slash == std::string_view::npos) {
+        return Prefix{*address, static_cast<std::uint8_t>(address->bits())};
+    }
+    const auto length = parse_port(text.substr(slash + 1));
+    if (!length || *length > address->bits()) return {};
+    return Prefix{*address, static_cast<std::uint8_t>(*length)};
+}
+
+bool Prefix::contains(const IpAddress& other) const noexcept {
+    if (other.family() != address.family()) return false;
+    const std::size_t whole = length / 8;
+    if (std::memcmp(address.data(), other.data(), whole) != 0) return false;
+    const unsigned rest = length % 8;
+    if (rest == 0) return true;
+    const unsigned mask = 0xff00U >> rest;
+    return ((address.data()[whole] ^ other.data()[whole]) & mask & 0xff) == 0;
+}
+
+Prefix Prefix::network() const noexcept {
+    std::array<std::uint8_t, 16> bytes{};
+    std::copy_n(address.data(), address.size(), bytes.begin());
+    for (unsigned bit = length; bit < address.bits(); ++bit) {
+        bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] & ~(0x80U >> (bit % 8)));
+    }
+    Prefix result = *this;
+    if (address.is_ipv4()) result.address = IpAddress::from_ipv4(bytes.data());
+    if (address.is_ipv6()) result.address = IpAddress::from_ipv6(bytes.data());
+    return result;
+}
+
+std::string Prefix::text() const { return address.text() + "/" + std::to_string(length); }
+
+std::uint64_t hash_of(const IpAddress& address) noexcept {
+    std::uint64_t high = 0, low = 0;
+    if (address.is_ipv4()) {
+        low = load_be32(address.data());
+    } else if (address.is_ipv6()) {
+        std::memcpy(&high, address.data(), 8);
+        std::memcpy(&low, address.data() + 8, 8);
+    }
+    return mix(mix(high ^ 0x9e3779b97f4a7c15ULL) ^ low);
+}
+
+std::uint64_t hash_of(const Endpoint& endpoint) noexcept {
+    return mix(hash_of(endpoint.address) + endpoint.port);
+}
+
+}  // namespace lb

@@ -1,0 +1,113 @@
+#pragma once
+
+// Network addresses as values: IPv4 and IPv6 in one type, endpoints, prefixes, MAC addresses.
+// Everything here is trivially copyable, comparable and free of allocation.
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "dp/base/bytes.h"
+
+namespace lb {
+
+enum class Family : std::uint8_t { kNone, kIpv4, kIpv6 };
+
+// Longest text of an address: 39 for IPv6 ("ffff:..."), 45 with an embedded IPv4 tail.
+inline constexpr std::size_t kAddressTextMax = 46;
+// "[address]:65535".
+inline constexpr std::size_t kEndpointTextMax = kAddressTextMax + 8;
+
+class IpAddress {
+public:
+    constexpr IpAddress() noexcept = default;
+    // REQUIRES: 4 readable bytes, network order.
+    static IpAddress from_ipv4(const std::uint8_t* bytes) noexcept;
+    // REQUIRES: 16 readable bytes, network order. An IPv4-mapped address stays IPv6.
+    static IpAddress from_ipv6(const std::uint8_t* bytes) noexcept;
+    // Strict text forms of RFC 791 dotted quad (no leading zeros beyond "0") and RFC 4291; no
+    // brackets, no zone. Nothing on failure. Allocation-free: workers call it.
+    static std::optional<IpAddress> parse(std::string_view text) noexcept;
+
+    Family family() const noexcept { return family_; }
+    bool is_none() const noexcept { return family_ == Family::kNone; }
+    bool is_ipv4() const noexcept { return family_ == Family::kIpv4; }
+    bool is_ipv6() const noexcept { return family_ == Family::kIpv6; }
+    // 4, 16 or 0 bytes in network order.
+    ConstBytes bytes() const noexcept { return {bytes_.data(), size()}; }
+    const std::uint8_t* data() const noexcept { return bytes_.data(); }
+    std::size_t size() const noexcept {
+        return is_ipv4() ? 4 : is_ipv6() ? 16 : 0;
+    }
+    unsigned bits() const noexcept { return static_cast<unsigned>(size()) * 8; }
+
+    bool is_multicast() const noexcept;    // 224/4, ff00::/8
+    bool is_broadcast() const noexcept;    // 255.255.255.255
+    bool is_loopback() const noexcept;     // 127/8, ::1
+    bool is_link_local() const noexcept;   // 169.254/16, fe80::/10
+    bool is_unspecified() const noexcept;  // 0.0.0.0, ::
+    // The ranges nathelper calls private: 10/8, 172.16/12, 192.168/16, 100.64/10, 192.0.0.0/24
+    // (spec/dispatcher.md 7.9); for IPv6 fc00::/7.
+    bool is_private() const noexcept;
+
+    // Canonical text (RFC 5952 for IPv6), no brackets. REQUIRES: kAddressTextMax writable chars.
+    // Returns the number of chars written; no terminator.
+    std::size_t write(char* out) const noexcept;
+    std::string text() const;
+
+    friend bool operator==(const IpAddress&, const IpAddress&) noexcept = default;
+    friend std::strong_ordering operator<=>(const IpAddress&, const IpAddress&) noexcept = default;
+
+private:
+    Family family_ = Family::kNone;
+    std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest is zero
+};
+
+struct Endpoint {
+    IpAddress address;
+    std::uint16_t port = 0;  // host order
+
+    // "192.0.2.1:5060", "[2001:db8::1]:5060". Port required.
+    static std::optional<Endpoint> parse(std::string_view text) noexcept;
+    // As in SIP: brackets for IPv6. REQUIRES: kEndpointTextMax writable chars.
+    std::size_t write(char* out) const noexcept;
+    std::string text() const;
+
+    friend bool operator==(const Endpoint&, const Endpoint&) noexcept = default;
+    friend std::strong_ordering operator<=>(const Endpoint&, const Endpoint&) noexcept = default;
+};
+
+struct MacAddress {
+    std::array<std::uint8_t, 6> bytes{};
+
+    static std::optional<MacAddress> parse(std::string_view text) noexcept;  // "02:00:00:00:00:09"
+    bool is_zero() const noexcept { return bytes == std::array<std::uint8_t, 6>{}; }
+    std::string text() const;
+
+    friend bool operator==(const MacAddress&, const MacAddress&) noexcept = default;
+    friend std::strong_ordering operator<=>(const MacAddress&, const MacAddress&) noexcept = default;
+};
+
+struct Prefix {
+    IpAddress address;        // host bits are kept as given: "10.77.0.1/24" is an interface address
+    std::uint8_t length = 0;  // 0..32 or 0..128
+
+    static std::optional<Prefix> parse(std::string_view text) noexcept;  // "10.0.0.0/8", or a host
+    bool contains(const IpAddress& other) const noexcept;
+    Prefix network() const noexcept;  // host bits zeroed
+    std::string text() const;
+
+    friend bool operator==(const Prefix&, const Prefix&) noexcept = default;
+    friend std::strong_ordering operator<=>(const Prefix&, const Prefix&) noexcept = default;
+};
+
+// Mixes an endpoint or address for hash tables that are not exposed to crafted collisions: tables
+// are built by the control plane and bounded in probe length by their builders.
+std::uint64_t hash_of(const IpAddress& address) noexcept;
+std::uint64_t hash_of(const Endpoint& endpoint) noexcept;
+
+}  // namespace lb

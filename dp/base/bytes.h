@@ -1,0 +1,43 @@
+#pragma once
+
+// Bytes as the wire has them: spans, big-endian loads and stores, and text views of bytes.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace lb {
+
+using Bytes = std::span<std::uint8_t>;
+using ConstBytes = std::span<const std::uint8_t>;
+
+inline std::string_view as_text(ConstBytes bytes) noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+inline ConstBytes as_bytes(std::string_view text) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+// REQUIRES for all four: the bytes that the width names are readable (writable) at `at`.
+inline std::uint16_t load_be16(const std::uint8_t* at) noexcept {
+    return static_cast<std::uint16_t>((at[0] << 8) | at[1]);
+}
+
+inline std::uint32_t load_be32(const std::uint8_t* at) noexcept {
+    return (static_cast<std::uint32_t>(load_be16(at)) << 16) | load_be16(at + 2);
+}
+
+inline void store_be16(std::uint8_t* at, std::uint16_t value) noexcept {
+    at[0] = static_cast<std::uint8_t>(value >> 8);
+    at[1] = static_cast<std::uint8_t>(value);
+}
+
+inline void store_be32(std::uint8_t* at, std::uint32_t value) noexcept {
+    store_be16(at, static_cast<std::uint16_t>(value >> 16));
+    store_be16(at + 2, static_cast<std::uint16_t>(value));
+}
+
+}  // namespace lb

@@ -1,0 +1,41 @@
+#pragma once
+
+// SipHash (Aumasson and Bernstein, 2012) with 64-bit output: the keyed function behind our Via branch, the
+// dialog cookie and the seeds of tables that strangers could otherwise fill with collisions.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "dp/base/bytes.h"
+
+namespace lb {
+
+struct HashKey {
+    std::uint64_t k0 = 0;
+    std::uint64_t k1 = 0;
+};
+
+// SipHash-c-d of `data`; 2-4 is the reference, 1-3 the fast variant used per packet.
+std::uint64_t siphash_2_4(const HashKey& key, ConstBytes data) noexcept;
+std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept;
+
+// What a fleet shares (design.md 6.5): one master secret, from which each use gets a key of its own.
+struct Secret {
+    HashKey branch;       // Via branch: transaction part
+    HashKey reply_route;  // Via branch: where the reply must go next
+    HashKey cookie;       // dialog cookie in our Record-Route
+    HashKey probe;        // the prober's branch mark
+    HashKey tag;          // To tag of local replies
+    HashKey table;        // per-process hash tables
+
+    // REQUIRES: at least 16 bytes of entropy in `master`; any length is accepted.
+    static Secret derive(ConstBytes master) noexcept;
+};
+
+// 16 lower-case hex digits, and back. REQUIRES: 16 writable chars.
+void write_hex64(std::uint64_t value, char* out) noexcept;
+// False when `text` is not exactly 16 lower-case hex digits.
+bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept;
+
+}  // namespace lb

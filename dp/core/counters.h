@@ -1,0 +1,49 @@
+#pragma once
+
+// The counters of one worker. The worker is the one writer, anyone reads.
+//
+//   received = forwarded + replied + punted + held + sum(dropped)
+//
+// `held` counts fragments that wait for the rest of their datagram or have become part of a whole one (whose
+// last fragment carries the datagram's verdict); when a datagram is abandoned its fragments move from
+// held to dropped.
+
+#include <array>
+#include <cstdint>
+
+#include "dp/base/counters.h"
+#include "dp/core/verdict.h"
+
+namespace lb::core {
+
+// Plain numbers: a reading of one worker, or the sum of several.
+struct CounterValues {
+    std::uint64_t received = 0, forwarded = 0, replied = 0, punted = 0, held = 0;
+    std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> dropped{};
+    std::uint64_t requests_relayed = 0, replies_relayed = 0;
+    std::uint64_t fragments_sent = 0;  // frames that one forwarded datagram became
+    std::uint64_t injected = 0;        // frames from the kernel (TAP) sent out of the port
+    std::uint64_t slow_path = 0;       // part of punted: went to the control thread
+    std::uint64_t turns = 0, idle_turns = 0, longest_turn_ns = 0;
+
+    std::uint64_t dropped_total() const noexcept {
+        std::uint64_t sum = 0;
+        for (const std::uint64_t n : dropped) sum += n;
+        return sum;
+    }
+    bool balanced() const noexcept {
+        return received == forwarded + replied + punted + held + dropped_total();
+    }
+    void add(const CounterValues& other) noexcept;
+};
+
+struct alignas(128) WorkerCounters {
+    Counter received, forwarded, replied, punted, held;
+    std::array<Counter, static_cast<std::size_t>(DropReason::kCount)> dropped;
+    Counter requests_relayed, replies_relayed, fragments_sent, injected, slow_path;
+    Counter turns, idle_turns, longest_turn_ns;
+
+    CounterValues read() const noexcept;
+};
+
+}  // namespace lb::core

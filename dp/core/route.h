@@ -1,0 +1,34 @@
+#pragma once
+
+// route(): decides what happens to one received frame. Pure but for the scratch: same frame, tables and
+// secret, same verdict on every worker and every node. Never allocates, logs, blocks or reads a clock.
+
+#include <array>
+#include <cstdint>
+
+#include "dp/core/verdict.h"
+#include "dp/core/worker_state.h"
+#include "dp/net/frame.h"
+#include "dp/net/packet.h"
+#include "dp/sip/edit.h"
+#include "dp/sip/message.h"
+#include "dp/table/tables.h"
+
+namespace lb::core {
+
+// Buffers that one worker reuses for each packet, and the state that selection keeps per worker.
+struct Scratch {
+    net::FrameView frame;
+    sip::Message message;
+    sip::EditList edits;
+    std::array<std::uint8_t, 8192> reply;  // local replies are composed here
+    WorkerState state;                     // cursors, transaction table, random numbers
+    net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
+};
+
+// REQUIRES: packet.bytes() is one received frame, contiguous; headroom >= kEditGrowthMax + 18 and tailroom for a
+// local reply. After kForward, kReply and kSlowPath the packet holds the frame to send; after
+// anything else it is as it was.
+Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch) noexcept;
+
+}  // namespace lb::core

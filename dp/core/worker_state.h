@@ -1,0 +1,16 @@
+#pragma once
+
+// What selection remembers per worker: nothing here is shared, so nothing here is atomic. Bounded, allocated
+// once before the worker starts.
+
+#include <cstdint>
+
+namespace lb::core {
+
+struct WorkerState {
+    std::uint32_t worker = 0;    // 0-based
+    std::uint64_t now_ms = 0;    // monotonic milliseconds, one reading per burst (set by the worker)
+    std::uint64_t random = 0x9e3779b97f4a7c15;  // state of the generator, seeded by the worker
+};
+
+}  // namespace lb::core

@@ -1,0 +1,81 @@
+#pragma once
+
+// Ethernet (one VLAN tag at most), IPv4 with options, IPv6 with extension headers, UDP: bytes in,
+// views out, and the way back.
+
+#include <cstdint>
+#include <string_view>
+
+#include "dp/base/address.h"
+#include "dp/base/bytes.h"
+#include "dp/net/packet.h"
+
+namespace lb::net {
+
+inline constexpr std::size_t kEthernetHeader = 14;
+inline constexpr std::size_t kVlanTag = 4;
+inline constexpr std::size_t kIpv4Header = 20;
+inline constexpr std::size_t kIpv6Header = 40;
+inline constexpr std::size_t kUdpHeader = 8;
+inline constexpr std::size_t kHeadersMax = kEthernetHeader + kVlanTag + kIpv6Header + kUdpHeader;
+
+enum class FrameError : std::uint8_t {
+    kNone,
+    kTooShort,     // shorter than an Ethernet header, or than its headers say
+    kIpHeader,     // version, header length or total length lies
+    kIpChecksum,   // IPv4 header checksum wrong
+    kExtensions,   // IPv6 extension header chain broken or too long
+    kUdpLength,    // UDP length below 8 or beyond the IP payload
+    kUdpChecksum,  // wrong and the device did not vouch for it; or zero over IPv6
+};
+
+// What one frame is. `source` and `target` have addresses for IPv4/IPv6, ports for unfragmented UDP. For
+// anything that is no IP (ARP, LLDP ...) the addresses are none: the caller punts it.
+struct FrameView {
+    MacAddress source_mac, target_mac;
+    std::uint16_t ether_type = 0;   // behind the VLAN tag
+    std::uint16_t vlan = kNoVlan;   // from the device or from the bytes
+    std::uint8_t protocol = 0;      // IP protocol behind extension headers; 17 is UDP
+    std::uint8_t ttl = 0;           // or hop limit
+    std::uint8_t dscp = 0;          // the whole DS/ECN byte (traffic class)
+    bool is_fragment = false;       // offset or more-fragments; IPv6: a fragment header
+    bool is_udp = false;
+    // Fragments (RFC 791, RFC 8200 4.5)
+    bool more_fragments = false;
+    std::uint16_t fragment_offset = 0;  // bytes
+    std::uint32_t fragment_id = 0;
+    ConstBytes fragment_data;  // what follows the IP (fragment) header
+
+    Endpoint source, target;
+    std::string_view payload;  // UDP payload; padding behind the IP length is not part of it
+    std::uint32_t ip_offset = 0;       // of the IP header in the frame
+    std::uint32_t payload_offset = 0;  // of the UDP payload in the frame
+};
+
+// kNone also for what is not ours to judge (not IP, not UDP). A UDP checksum is verified in software
+// only if `packet.udp_checksum` is kUnknown and `verify_checksum` is set.
+FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept;
+
+// Addresses of a UDP datagram on its way out.
+struct UdpHeaders {
+    MacAddress source_mac, target_mac;
+    std::uint16_t vlan = kNoVlan;  // written into the bytes
+    Endpoint source, target;       // of one family
+    std::uint8_t ttl = 64;
+    std::uint8_t dscp = 0;
+    std::uint16_t ip_id = 0;       // IPv4; DF is set when 0
+};
+
+// How the UDP checksum gets into the frame.
+enum class ChecksumMode : std::uint8_t {
+    kSoftware,  // computed here
+    kOffload,   // pseudo-header sum here, the device completes it (IPv4 header checksum likewise)
+};
+
+// Writes Ethernet, VLAN, IP and UDP headers in front of `payload_size` payload bytes that start at `payload`.
+// Returns the size of the headers written. REQUIRES: that many writable bytes (<= kHeadersMax) in front of
+// payload, addresses of one family.
+std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
+                              std::size_t payload_size, ChecksumMode mode) noexcept;
+
+}  // namespace lb::net

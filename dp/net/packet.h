@@ -1,0 +1,49 @@
+#pragma once
+
+// One frame in a writable buffer: what route() reads and rewrites. DPDK-free; dp/io points it at an
+// mbuf, tests at an array.
+
+#include <cstdint>
+
+#include "dp/base/bytes.h"
+#include "dp/base/assert.h"
+
+namespace lb::net {
+
+inline constexpr std::uint16_t kNoVlan = 0xffff;
+
+enum class Checksum : std::uint8_t {
+    kUnknown,  // nobody looked: verify in software or let it be
+    kGood,     // the device verified it
+    kBad,      // the device found it wrong
+    kPartial,  // from a local socket of this host, not filled in: cannot be verified, must not drop
+};
+
+struct Packet {
+    std::uint8_t* data = nullptr;  // first byte of the Ethernet header
+    std::uint32_t length = 0;      // bytes of the frame
+    std::uint32_t headroom = 0;    // writable bytes in front of data
+    std::uint32_t tailroom = 0;    // writable bytes behind data + length
+    std::uint16_t device = 0;      // index of the device it came in on (Tables::interface_of)
+    std::uint16_t vlan = kNoVlan;  // VLAN id that the device stripped; a tag in the bytes stays there
+    Checksum udp_checksum = Checksum::kUnknown;
+
+    Bytes bytes() noexcept { return {data, length}; }
+    ConstBytes bytes() const noexcept { return {data, length}; }
+
+    // Moves the front: positive n takes headroom, negative gives some back.
+    void grow_front(std::ptrdiff_t n) noexcept {
+        LB_ASSERT(n <= static_cast<std::ptrdiff_t>(headroom) && -n <= static_cast<std::ptrdiff_t>(length));
+        data -= n;
+        length = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(length) + n);
+        headroom = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(headroom) - n);
+    }
+    // Sets the length: cuts the end off, or takes tailroom.
+    void resize(std::uint32_t new_length) noexcept {
+        LB_ASSERT(new_length <= length + tailroom);
+        tailroom = length + tailroom - new_length;
+        length = new_length;
+    }
+};
+
+}  // namespace lb::net

@@ -1,0 +1,48 @@
+#pragma once
+
+// Our Via branch and our dialog cookie: keyed functions of the message, so that any worker on any node of
+// a fleet makes the same one and can check it without state (RFC 3261 16.11; design.md section 6).
+//
+//   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction,
+//                             R: 16 hex digits over T and where the reply has to go next
+//   probe:  z9hG4bKsp<N><M>   N: 16 hex digits, the prober's transaction number, M: MAC over N
+
+#include <cstdint>
+#include <string_view>
+
+#include "dp/base/address.h"
+#include "dp/base/keyed_hash.h"
+#include "dp/sip/message.h"
+
+namespace lb::sip {
+
+inline constexpr std::string_view kRelayBranch = "z9hG4bKsl";
+inline constexpr std::string_view kProbeBranch = "z9hG4bKsp";
+inline constexpr std::size_t kBranchSize = 9 + 32;
+
+// The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for a
+// non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie, otherwise from
+// the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq number).
+// REQUIRES: a request that parse() accepted; from_addr and to_addr are set.
+std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept;
+
+// REQUIRES: kBranchSize writable chars.
+void write_relay_branch(const Secret& secret, std::uint64_t transaction, const Endpoint& reply_to,
+                        char* out) noexcept;
+bool check_relay_branch(const Secret& secret, std::string_view branch,
+                        const Endpoint& reply_to) noexcept;
+
+void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept;
+// True if `branch` was made by write_probe_branch() with this secret; `number` is then set.
+bool check_probe_branch(const Secret& secret, std::string_view branch,
+                        std::uint64_t& number) noexcept;
+
+// The dialog cookie over a Call-ID, 16 hex digits in the URI parameter "sl" of our Record-Route.
+inline constexpr std::string_view kCookieParam = "sl";
+std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept;
+
+// Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or the
+// sent-by port or 5060. Nothing if that host is a name, or no unicast address.
+std::optional<Endpoint> reply_endpoint(const Via& via) noexcept;
+
+}  // namespace lb::sip

@@ -1,0 +1,117 @@
+#pragma once
+
+// Services, sets and destinations as the workers read them: built whole by the control plane
+// (build_dispatch), then never changed. What does change per packet (cursors) belongs to a worker.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dp/base/address.h"
+#include "dp/base/limits.h"
+#include "dp/table/algorithm.h"
+
+namespace lb::table {
+
+// State bits of a destination, as in the table's `flags` column (spec/dispatcher.md 3.1).
+enum StateBits : std::uint32_t {
+    kInactive = 1,
+    kTrying = 2,
+    kDisabled = 4,
+    kProbing = 8,
+    kNoDns = 16,
+    kNoPing = 32,
+    kSkipped = kInactive | kDisabled,  // not selected
+};
+
+// Means the same destination in every generation; an index in a set does not.
+enum class DestinationId : std::uint32_t {};
+
+using ListenerIndex = std::uint16_t;
+inline constexpr ListenerIndex kNoListener = 0xffff;
+
+// One address:port that we answer on, with the texts that go into messages sent from it.
+struct Listener {
+    Endpoint endpoint;
+    std::string name;                 // sockname
+    std::uint32_t service = 0;        // index in Dispatch::services
+    std::string via;                  // "Via: SIP/2.0/UDP 10.77.0.1:5061;branch=", port left out if 5060
+    std::string record_route_uri;     // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
+};
+
+struct Member {
+    DestinationId id{};
+    std::uint32_t flags = 0;       // StateBits
+    std::int32_t priority = 0;
+    ListenerIndex listener = kNoListener;  // attr socket/sockname; kNoListener: by family
+    std::uint16_t weight = 0;      // 0..100
+    std::uint16_t rweight = 0;     // 0..100
+    std::uint32_t maxload = 0;
+    float latency_estimate = 0;    // milliseconds
+    float latency_average = 0;
+    bool congestion_control = false;
+    Endpoint endpoint;             // first resolved address; none: not resolved, treated as skipped
+    std::uint32_t text = 0;        // index of its uri, attrs and duid in Set::texts
+
+    bool skipped() const noexcept { return (flags & kSkipped) != 0 || endpoint.address.is_none(); }
+};
+
+struct MemberText {
+    std::string uri;    // as stored
+    std::string attrs;
+    std::string duid;
+    std::string host_port;  // destination text after its scheme, for set_host
+};
+
+struct Set {
+    std::int32_t id = 0;
+    std::vector<Member> members;  // index order (spec 3.4)
+    std::vector<MemberText> texts;
+};
+
+// A rule of a service, first match wins. Empty condition: matches all.
+struct Rule {
+    std::string name;
+    std::vector<std::string> methods;
+    std::vector<Prefix> sources;
+    std::vector<Endpoint> listen;
+    std::string ruri_user_prefix;
+    std::string ruri_host;
+    std::string header;  // present
+
+    enum class Action : std::uint8_t { kDispatch, kReply, kDrop } action = Action::kDispatch;
+    std::int32_t set = 0;
+    Algorithm algorithm = Algorithm::kCallId;
+    std::uint16_t code = 0;
+    std::string reason;
+};
+
+enum class Nat : std::uint8_t { kOff, kAuto, kAlways };
+
+struct Service {
+    std::string name;
+    std::vector<ListenerIndex> listeners;
+    std::int32_t set = 0;
+    Algorithm algorithm = Algorithm::kCallId;
+    std::vector<Rule> rules;
+    std::uint16_t no_destination_code = 404;
+    std::string no_destination_reason = "No destination";
+    bool record_route = true;
+    bool enable_full_lr = false;
+    bool path = false;       // Path on REGISTER (RFC 3327)
+    bool set_host = false;   // ds_select_domain: rewrite the host of the R-URI
+    Nat nat = Nat::kAuto;
+    std::string server_header;  // of local replies; empty: none
+};
+
+// Options of the dispatcher module that selection reads.
+struct SelectOptions {
+    std::uint32_t flags = 0;   // 1: user part only; 2: failover list
+    bool use_default = false;
+    std::string hash_pvar;
+};
+
+}  // namespace lb::table

@@ -1,0 +1,131 @@
+#include "dp/base/address.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/support/guarded_bytes.h"
+
+namespace lb {
+namespace {
+
+struct Row {
+    const char* text;
+    const char* canonical;  // null: refused
+};
+
+constexpr Row kAddresses[] = {
+    {"0.0.0.0", "0.0.0.0"},
+    {"255.255.255.255", "255.255.255.255"},
+    {"10.77.0.1", "10.77.0.1"},
+    {"", nullptr},
+    {"1.2.3", nullptr},
+    {"1.2.3.4.5", nullptr},
+    {"1.2.3.256", nullptr},
+    {"1.2.3.04", nullptr},
+    {"1.2.3.-4", nullptr},
+    {" 1.2.3.4", nullptr},
+    {"::", "::"},
+    {"::1", "::1"},
+    {"1::", "1::"},
+    {"2001:DB8::1", "2001:db8::1"},
+    {"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},
+    {"2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
+    {"::ffff:192.0.2.10", "::ffff:c000:20a"},
+    {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
+    {"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"},
+    {"::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"},
+    {"1:2:3:4:5:6:7", nullptr},
+    {"1:2:3:4:5:6:7:8:9", nullptr},
+    {"1:2:3:4::5:6:7:8", nullptr},
+    {":::", nullptr},
+    {"1::2::3", nullptr},
+    {"1:", nullptr},
+    {":1", nullptr},
+    {"12345::", nullptr},
+    {"::1.2.3", nullptr},
+    {"1:2:3:4:5:6:7:1.2.3.4", nullptr},
+    {"[::1]", nullptr},
+    {"fe80::1%eth0", nullptr},
+    {"2001:db8:::192.0.2.1", nullptr},
+};
+
+TEST(Address, ParsesStrictlyAndPrintsCanonically) {
+    for (const Row& row : kAddresses) {
+        const test::GuardedBytes guarded(row.text);
+        const auto address = IpAddress::parse(guarded.text());
+        ASSERT_EQ(address.has_value(), row.canonical != nullptr) << row.text;
+        if (address) {
+            EXPECT_EQ(address->text(), row.canonical) << row.text;
+        }
+    }
+}
+
+TEST(Address, AgreesWithInetNtopOnRandomAddresses) {
+    std::mt19937 random(7);
+    for (int i = 0; i < 20000; ++i) {
+        std::uint8_t bytes[16];
+        for (std::uint8_t& byte : bytes) {  // many zero groups, so that "::" occurs everywhere
+            byte = random() % 3 == 0 ? static_cast<std::uint8_t>(random()) : 0;
+        }
+        bytes[0] |= 0x20;  // not IPv4-mapped or -compatible: inet_ntop prints those as dotted quads
+        char expected[INET6_ADDRSTRLEN];
+        ASSERT_NE(inet_ntop(AF_INET6, bytes, expected, sizeof expected), nullptr);
+        const IpAddress address = IpAddress::from_ipv6(bytes);
+        EXPECT_EQ(address.text(), expected);
+        EXPECT_EQ(IpAddress::parse(expected), address);
+    }
+}
+
+TEST(Address, KnowsItsRanges) {
+    const auto at = [](const char* text) { return *IpAddress::parse(text); };
+    for (const char* text : {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.4.4", "100.64.0.1",
+                             "100.127.255.255", "192.0.0.3", "fd00::1"}) {
+        EXPECT_TRUE(at(text).is_private()) << text;
+    }
+    for (const char* text : {"11.0.0.1", "172.32.0.1", "172.15.0.1", "100.63.0.1", "100.128.0.0", "192.0.1.1",
+                             "8.8.8.8", "2001:db8::1"}) {
+        EXPECT_FALSE(at(text).is_private()) << text;
+    }
+    EXPECT_TRUE(at("239.1.1.1").is_multicast());
+    EXPECT_TRUE(at("ff02::1").is_multicast());
+    EXPECT_TRUE(at("255.255.255.255").is_broadcast());
+    EXPECT_TRUE(at("127.0.0.53").is_loopback());
+    EXPECT_TRUE(at("::1").is_loopback());
+    EXPECT_TRUE(at("fe80::1").is_link_local());
+    EXPECT_TRUE(at("::").is_unspecified());
+    EXPECT_FALSE(IpAddress().is_unspecified());
+}
+
+TEST(Endpoint, RoundTrips) {
+    for (const char* text : {"192.0.2.1:5060", "[2001:db8::1]:0", "0.0.0.0:65535"}) {
+        const auto endpoint = Endpoint::parse(text);
+        ASSERT_TRUE(endpoint) << text;
+        EXPECT_EQ(endpoint->text(), text);
+    }
+    for (const char* text : {"192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "2001:db8::1:5060", "[192.0.2.1]:5060", ":5060"}) {
+        EXPECT_FALSE(Endpoint::parse(text)) << text;
+    }
+}
+
+TEST(Prefix, ContainsAndMasks) {
+    const Prefix prefix = *Prefix::parse("10.77.5.1/22");
+    EXPECT_EQ(prefix.network().text(), "10.77.4.0/22");
+    EXPECT_TRUE(prefix.contains(*IpAddress::parse("10.77.7.255")));
+    EXPECT_FALSE(prefix.contains(*IpAddress::parse("10.77.8.0")));
+    EXPECT_FALSE(prefix.contains(*IpAddress::parse("::1")));
+    EXPECT_TRUE(Prefix::parse("::/0")->contains(*IpAddress::parse("2001:db8::1")));
+    EXPECT_EQ(Prefix::parse("10.0.0.1")->length, 32);
+    EXPECT_FALSE(Prefix::parse("10.0.0.0/33"));
+    EXPECT_FALSE(Prefix::parse("10.0.0.0/"));
+}
+
+TEST(Mac, RoundTrips) {
+    EXPECT_EQ(MacAddress::parse("02:00:aB:00:00:09")->text(), "02:00:ab:00:00:09");
+    EXPECT_FALSE(MacAddress::parse("02-00-00-00-00-09"));
+    EXPECT_FALSE(MacAddress::parse("02:00:00:00:00"));
+}
+
+}  // namespace
+}  // namespace lb
