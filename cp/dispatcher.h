@@ -1,8 +1,8 @@
 #pragma once
 
-// The control plane's model of the `dispatcher` table at run time: sets and destinations in Kamailio's order,
-// their states, and the operations that RPC commands and probe results make on it. Pure: no clock, no I/O,
-// no DNS; whoever calls supplies them.
+// The control plane's model of the `dispatcher` table at run time: sets and destinations in
+// Kamailio's order, their states, and the operations that RPC commands and probe results make on
+// it. Pure: no clock, no I/O, no DNS; whoever calls supplies them.
 //
 // Threads: the control thread only.
 // Source:  spec/dispatcher.md 3, 4, 6; golden/kamcmd s01-s08.
@@ -58,10 +58,10 @@ struct Latency {
 struct Destination {
     table::DestinationId id{};
     std::int32_t setid = 0;
-    std::string uri;   // as listed
-    std::string host;  // host part, without brackets
-    std::uint16_t port = 0;   // in the URI, or 0
-    std::uint8_t protocol = 0;  // PROTOID: 0 none, 1 UDP, 2 TCP, 3 TLS, 4 SCTP
+    std::string uri;                  // as listed
+    std::string host;                 // host part, without brackets
+    std::uint16_t port = 0;           // in the URI, or 0
+    std::uint8_t protocol = 0;        // PROTOID: 0 none, 1 UDP, 2 TCP, 3 TLS, 4 SCTP
     std::vector<Endpoint> endpoints;  // resolved, first is IPADDR; empty: not resolved
     std::uint32_t flags = 0;          // table::StateBits, as now
     std::uint32_t configured_flags = 0;
@@ -80,7 +80,8 @@ struct DestinationSet {
     std::vector<Destination> members;  // index order (spec 3.4)
 };
 
-// The two letters of dispatcher.list: "AX", "IP" ... (spec 4.1); `with_n` shows the N of newer versions.
+// The two letters of dispatcher.list: "AX", "IP" ... (spec 4.1); `with_n` shows the N of newer
+// versions.
 std::string state_letters(std::uint32_t flags, bool with_n);
 
 // A state argument of set_state: "ip", "1", "dp" ... (spec 6.1). Errors carry Kamailio's text.
@@ -112,19 +113,20 @@ struct StateChange {
     }
 };
 
-// Resolves a host to endpoints (port 0: by SRV or 5060). Tests give a table, the daemon its DNS cache.
+// Resolves a host to endpoints (port 0: by SRV or 5060). Tests give a table, the daemon its DNS
+// cache.
 using Resolver = std::function<Result<std::vector<Endpoint>>(const DestinationUri&)>;
 
 struct DispatcherOptions {
-    bool load_mode_strict = false;    // ds_load_mode = 1
-    bool reload_keeps_state = true;   // design.md section 11
-    bool attrs_none = false;          // ds_attrs_none
-    std::uint32_t dns_mode = 1;       // ds_dns_mode
+    bool load_mode_strict = false;   // ds_load_mode = 1
+    bool reload_keeps_state = true;  // design.md section 11
+    bool attrs_none = false;         // ds_attrs_none
+    std::uint32_t dns_mode = 1;      // ds_dns_mode
     std::uint32_t probing_mode = 0;
     std::uint32_t probing_threshold = 1;
     std::uint32_t inactive_threshold = 1;
     bool latency_stats = false;
-    std::int32_t latency_alpha = 900;  // per mille, 5.6 meaning
+    std::int32_t latency_alpha = 900;                       // per mille, 5.6 meaning
     std::function<bool(std::string_view)> is_local_socket;  // attr socket; empty: all accepted
 };
 
@@ -132,8 +134,9 @@ class Dispatcher {
 public:
     explicit Dispatcher(DispatcherOptions options);
 
-    // Replaces everything by `rows`, in their order. `bad_rows`: those refused, one sentence each that names the row.
-    // Fails (and changes nothing) in strict mode with a bad row, or with `all_or_nothing` and a bad row.
+    // Replaces everything by `rows`, in their order. `bad_rows`: those refused, one sentence each
+    // that names the row. Fails (and changes nothing) in strict mode with a bad row, or with
+    // `all_or_nothing` and a bad row.
     struct LoadReport {
         std::size_t loaded = 0;
         std::vector<std::string> bad_rows;
@@ -145,7 +148,8 @@ public:
     Status add(const DestinationRow& row, const Resolver& resolve);
     Status remove(std::int32_t setid, std::string_view uri);
 
-    // RPC set_state / set_duid_state: writes the bits (spec 4.6; configured bits 16 and 32 stay). `target` is a URI or duid, or "all".
+    // RPC set_state / set_duid_state: writes the bits (spec 4.6; configured bits 16 and 32 stay).
+    // `target` is a URI or duid, or "all".
     Status set_state(std::int32_t setid, std::string_view uri, std::uint32_t bits);
     Status set_duid_state(std::int32_t setid, std::string_view duid, std::uint32_t bits);
 
@@ -153,7 +157,8 @@ public:
     void probe_result(table::DestinationId id, bool success, std::optional<std::int32_t> latency_ms,
                       bool timed_out);
 
-    // In the order of dispatcher.list: post-order of the AVL tree that grew in order of appearance (6.3).
+    // In the order of dispatcher.list: post-order of the AVL tree that grew in order of appearance
+    // (6.3).
     const std::vector<DestinationSet>& sets() const noexcept;
     DestinationSet* find_set(std::int32_t id) noexcept;
     Destination* find(table::DestinationId id) noexcept;

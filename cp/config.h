@@ -1,0 +1,155 @@
+#pragma once
+
+// The configuration file as plain values, checked: whatever is in a Config can be used as it
+// stands. Keys below [dispatcher] and [tm] are Kamailio's modparam names, with its meanings and
+// defaults.
+//
+// Errors: one sentence that begins with "file:line:" and names the key, the value and what is
+// allowed. Source: design.md 9, spec/dispatcher.md 1.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "dp/base/address.h"
+#include "dp/base/result.h"
+#include "dp/net/packet.h"
+#include "dp/table/dispatch.h"
+
+namespace lb::cp {
+
+enum class Compat : std::uint8_t { k56, k61 };  // whose output the RPC commands show
+
+struct EalConfig {
+    std::vector<std::string> args;  // as given to rte_eal_init, without the program's name
+};
+
+struct PortConfig {
+    std::string name;
+    std::string device;                 // "net_af_packet0,iface=sl0", or a PCI address
+    std::uint16_t vlan = net::kNoVlan;  // 1..4094
+    std::string tap;                    // kernel twin; empty: no exception path
+    std::uint16_t mtu = 1500;           // of the IP packet
+    std::vector<Prefix> addresses;      // host bits kept: "10.77.0.1/24"
+    std::vector<IpAddress> gateway;     // default routes, one per family
+    std::vector<std::pair<IpAddress, MacAddress>> neighbors;  // static
+    int line = 0;                                             // in the file, for messages
+};
+
+struct ListenConfig {
+    Endpoint endpoint;
+    std::string name;  // what the attribute `sockname` may call it; may be empty
+};
+
+struct ServiceConfig {
+    std::string name;
+    std::vector<ListenConfig>
+        listen;  // never empty: every address of every port at 5060 if not given
+    std::int32_t set = 1;
+    table::Algorithm algorithm = table::Algorithm::kCallId;
+    std::vector<table::Rule> rules;  // in order; set and algorithm filled in from the service
+    bool record_route = true;
+    bool enable_full_lr = false;
+    bool path = false;
+    bool set_host = false;
+    table::Nat nat = table::Nat::kAuto;
+    std::uint16_t no_destination_code = 404;
+    std::string no_destination_reason = "No destination";
+    std::string server_header;
+    int line = 0;
+};
+
+// Fields are named as their keys.
+struct DispatcherConfig {
+    // Where destinations come from: exactly one of the two is set.
+    std::string db_url;
+    std::string list_file;
+    std::string table_name = "dispatcher";
+    std::string setid_col = "setid", destination_col = "destination", flags_col = "flags",
+                priority_col = "priority", attrs_col = "attrs";
+    std::string ds_db_extra_attrs;  // "name=column;name=column"
+    bool ds_attrs_none = false;
+    std::int32_t ds_load_mode = 0;   // 1: a bad row refuses the whole load
+    std::int32_t reload_delta = 5;   // seconds
+    bool reload_keeps_state = true;  // ours (design.md 11)
+
+    // Selection.
+    std::uint32_t flags = 0;  // 1: user part only; 2: failover list
+    bool use_default = false;
+    std::string hash_pvar;
+    std::uint32_t ds_hash_size = 0;  // power of two, exponent; 0: no call load
+    std::int32_t ds_hash_expire = 7200, ds_hash_initexpire = 7200, ds_hash_check_interval = 30;
+
+    // Probing.
+    std::string ds_ping_method = "OPTIONS";
+    std::string ds_ping_from = "sip:dispatcher@localhost";
+    std::int32_t ds_ping_interval = 0;  // seconds, 0: no probing
+    std::int32_t ds_ping_fr_timer = 0;  // ticks of 1/16 s as in Kamailio; 0: [tm] fr_timer
+    std::int32_t ping_timeout_ms = 0;   // ours: the same in milliseconds, wins
+    std::uint32_t ds_probing_threshold = 1, ds_inactive_threshold = 1;
+    std::string ds_ping_reply_codes;
+    std::uint32_t ds_probing_mode = 0;
+    bool ds_ping_latency_stats = false;
+    bool ds_retain_latency_stats = false;
+    std::int32_t ds_latency_estimator_alpha =
+        900;  // 5.6 meaning; a 6.1 value has been turned round
+    std::string outbound_proxy;
+    std::string ds_default_socket, ds_default_sockname, ds_ping_socket;
+
+    // Names.
+    std::uint32_t ds_dns_mode = 1;
+    std::int32_t ds_dns_interval = 600;
+    std::int32_t ds_dns_ttl = 0;
+    bool ds_dns_match_all = false;
+};
+
+struct TmConfig {  // milliseconds
+    std::int32_t fr_timer = 30000;
+    std::int32_t retr_timer1 = 500, retr_timer2 = 4000;
+    std::int32_t max_noninv_lifetime = 32000;
+};
+
+struct RpcConfig {
+    std::vector<std::string> binrpc{"unix:/run/siplane/ctl"};
+    std::vector<std::string> jsonrpc{"fifo:/run/siplane/rpc.fifo", "unixd:/run/siplane/rpc.sock"};
+};
+
+struct HttpConfig {
+    std::optional<Endpoint> listen;  // none: no HTTP server (listen = "")
+};
+
+struct LogConfig {
+    std::string level = "info";     // trace debug info warning error critical off
+    std::string target = "stderr";  // stderr syslog
+};
+
+struct Config {
+    std::string file;  // name it was read from
+    Compat compat = Compat::k56;
+    std::string secret_file = "/var/lib/siplane/secret";
+    std::uint32_t workers = 0;  // 0: one per lcore beside the main one
+    bool adaptive = true;       // idle workers sleep; false: they poll for ever
+    bool verify_checksums = true;
+    EalConfig eal;
+    std::vector<PortConfig> ports;
+    std::vector<ServiceConfig> services;
+    DispatcherConfig dispatcher;
+    TmConfig tm;
+    RpcConfig rpc;
+    HttpConfig http;
+    LogConfig log;
+    std::vector<std::string> warnings;  // sentences in the form of the errors
+
+    // How long a probe waits for its final reply: ping_timeout_ms, ds_ping_fr_timer or fr_timer,
+    // capped by max_noninv_lifetime (spec 4.4).
+    std::int32_t probe_timeout_ms() const noexcept;
+};
+
+Result<Config> load_config(const std::string& path);
+// `name` stands for the file in messages.
+Result<Config> parse_config(std::string_view text, const std::string& name);
+
+}  // namespace lb::cp
