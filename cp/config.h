@@ -115,6 +115,10 @@ struct TmConfig {  // milliseconds
 struct RpcConfig {
     std::vector<std::string> binrpc{"unix:/run/siplane/ctl"};
     std::vector<std::string> jsonrpc{"fifo:/run/siplane/rpc.fifo", "unixd:/run/siplane/rpc.sock"};
+    std::uint32_t mode = 0600;       // of sockets and FIFOs in the file system
+    std::string owner, group;        // name or number; empty: whoever runs the daemon
+    std::string reply_dir = "/tmp";  // where JSON-RPC clients make their reply FIFOs
+    bool json_pretty = true;         // false: replies on one line (jsonrpcs' pretty_format = 0)
 };
 
 struct HttpConfig {

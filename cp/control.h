@@ -44,8 +44,9 @@ public:
     // Called after any change made through dispatcher(): publishes a new generation (soon, batched).
     virtual void dispatcher_changed() = 0;
 
-    virtual bool ping_active() const = 0;
-    virtual void set_ping_active(bool active) = 0;
+    // Any number, as Kamailio keeps it: 0 stops probing, all others let it run.
+    virtual std::int32_t ping_active() const = 0;
+    virtual void set_ping_active(std::int32_t state) = 0;
 
     // False within reload_delta seconds of the last reload, add or remove; stamps the clock otherwise.
     virtual bool try_start_reload() = 0;

@@ -127,6 +127,8 @@ struct DispatcherOptions {
     std::uint32_t inactive_threshold = 1;
     bool latency_stats = false;
     std::int32_t latency_alpha = 900;                       // per mille, 5.6 meaning
+    bool call_load = false;     // ds_hash_size > 0: dispatcher.list shows RUNTIME
+    bool newer_output = false;  // compat = "6.1": IDX, IUID, N letter, overload fields
     std::function<bool(std::string_view)> is_local_socket;  // attr socket; empty: all accepted
 };
 
