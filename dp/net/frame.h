@@ -45,6 +45,7 @@ struct FrameView {
     std::uint16_t fragment_offset = 0;  // bytes
     std::uint32_t fragment_id = 0;
     ConstBytes fragment_data;  // what follows the IP (fragment) header
+    std::uint32_t next_header_offset = 0;  // IPv6: of the byte in the frame that names the fragment header
 
     Endpoint source, target;
     std::string_view payload;  // UDP payload; padding behind the IP length is not part of it
@@ -52,8 +53,10 @@ struct FrameView {
     std::uint32_t payload_offset = 0;  // of the UDP payload in the frame
 };
 
-// kNone also for what is not ours to judge (not IP, not UDP). A UDP checksum is verified in software
-// only if `packet.udp_checksum` is kUnknown and `verify_checksum` is set.
+// kNone also for what is not ours to judge (not IP, not UDP, a second VLAN tag, a source-routed packet). A UDP
+// checksum is verified in software only if `packet.udp_checksum` is kUnknown and `verify_checksum` is set;
+// without `verify_checksum` a device's kBad is not believed either (the way out for a device that lies).
+// On an error `frame` holds what was read before it.
 FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept;
 
 // Addresses of a UDP datagram on its way out.
@@ -77,5 +80,11 @@ enum class ChecksumMode : std::uint8_t {
 // payload, addresses of one family.
 std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
                               std::size_t payload_size, ChecksumMode mode) noexcept;
+
+// The same for a caller that knows the sum over the payload (dp/net/checksum.h), so that a payload of which
+// only the front changed need not be read again. Always kSoftware.
+std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
+                                       std::size_t payload_size,
+                                       std::uint16_t payload_sum) noexcept;
 
 }  // namespace lb::net

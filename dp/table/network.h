@@ -67,7 +67,10 @@ struct Hop {
 
 class Network {
 public:
-    // Never fails: entries that name an interface out of range are left out.
+    // Never fails: entries that name an interface out of range, a gateway of the other family or no MAC are
+    // left out. Subnets of the interfaces' addresses are on link unless a route for the same prefix says
+    // otherwise. Of neighbours with the same interface and address the first stays.
+    // Cost: linear, about 0.1 us per route or neighbour.
     static std::unique_ptr<const Network> build(NetworkState state);
     ~Network();
 

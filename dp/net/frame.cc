@@ -1,0 +1,254 @@
+#include "dp/net/frame.h"
+
+#include <algorithm>
+
+#include "dp/base/assert.h"
+#include "dp/net/checksum.h"
+
+namespace lb::net {
+namespace {
+
+constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
+constexpr std::uint16_t kEtherTypeVlan = 0x8100;
+constexpr std::uint16_t kVlanIdMask = 0x0fff;
+
+constexpr std::uint8_t kProtocolHopByHop = 0;
+constexpr std::uint8_t kProtocolUdp = 17;
+constexpr std::uint8_t kProtocolRouting = 43;
+constexpr std::uint8_t kProtocolFragment = 44;
+constexpr std::uint8_t kProtocolOptions = 60;
+
+// RFC 8200 4.1 lists each extension header once, destination options twice: more is an attack.
+constexpr int kExtensionHeadersMax = 8;
+
+// A priority tag (id 0) names no VLAN: the frame belongs to the untagged interface (IEEE
+// 802.1Q 6.9).
+constexpr std::uint16_t vlan_id(std::uint16_t tci) noexcept {
+    const auto id = static_cast<std::uint16_t>(tci & kVlanIdMask);
+    return id == 0 ? kNoVlan : id;
+}
+
+bool udp_checksum_ok(const Packet& packet, const FrameView& frame, ConstBytes udp,
+                     bool verify) noexcept {
+    if (packet.udp_checksum == Checksum::kGood || packet.udp_checksum == Checksum::kPartial) {
+        return true;
+    }
+    // Over IPv4 zero says that the sender made none (RFC 768); over IPv6 it is an error (RFC
+    // 8200 8.1).
+    if (load_be16(udp.data() + 6) == 0) return frame.source.address.is_ipv4();
+    if (!verify) return true;
+    if (packet.udp_checksum == Checksum::kBad) return false;
+    const std::uint16_t pseudo =
+        pseudo_header_sum(frame.source.address, frame.target.address, kProtocolUdp,
+                          static_cast<std::uint32_t>(udp.size()));
+    return add_sums(pseudo, sum_of(udp)) == 0xffff;
+}
+
+// `ip_payload` is what follows the IP headers of an unfragmented packet.
+FrameError parse_udp(const Packet& packet, ConstBytes ip_payload, FrameView& frame,
+                     bool verify) noexcept {
+    if (ip_payload.size() < kUdpHeader) return FrameError::kUdpLength;
+    const std::size_t length = load_be16(ip_payload.data() + 4);
+    if (length < kUdpHeader || length > ip_payload.size()) return FrameError::kUdpLength;
+    const ConstBytes udp = ip_payload.first(length);
+    if (!udp_checksum_ok(packet, frame, udp, verify)) return FrameError::kUdpChecksum;
+
+    frame.is_udp = true;
+    frame.source.port = load_be16(udp.data());
+    frame.target.port = load_be16(udp.data() + 2);
+    frame.payload = as_text(udp.subspan(kUdpHeader));
+    frame.payload_offset = static_cast<std::uint32_t>(udp.data() + kUdpHeader - packet.data);
+    return FrameError::kNone;
+}
+
+FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
+                      bool verify) noexcept {
+    if (rest.size() < kIpv4Header) return FrameError::kTooShort;
+    const std::size_t header = (rest[0] & 0x0fU) * 4;
+    const std::size_t total = load_be16(rest.data() + 2);
+    if (rest[0] >> 4 != 4 || header < kIpv4Header || total < header) return FrameError::kIpHeader;
+    if (total > rest.size()) return FrameError::kTooShort;
+    if (sum_of(rest.first(header)) != 0xffff) return FrameError::kIpChecksum;
+
+    const std::uint16_t flags = load_be16(rest.data() + 6);
+    frame.dscp = rest[1];
+    frame.ttl = rest[8];
+    frame.protocol = rest[9];
+    frame.source.address = IpAddress::from_ipv4(rest.data() + 12);
+    frame.target.address = IpAddress::from_ipv4(rest.data() + 16);
+    const ConstBytes payload = rest.first(total).subspan(header);
+
+    frame.more_fragments = (flags & 0x2000) != 0;
+    frame.fragment_offset = static_cast<std::uint16_t>((flags & 0x1fff) * 8);
+    frame.is_fragment = frame.more_fragments || frame.fragment_offset != 0;
+    if (frame.is_fragment) {
+        frame.fragment_id = load_be16(rest.data() + 4);
+        frame.fragment_data = payload;
+        return FrameError::kNone;
+    }
+    if (frame.protocol != kProtocolUdp) return FrameError::kNone;
+    return parse_udp(packet, payload, frame, verify);
+}
+
+// Walks the extension headers in `chain` to a UDP header, a fragment header or something that is
+// not ours to judge. `next` stands at the byte that names the chain's first header.
+FrameError parse_extensions(const Packet& packet, const std::uint8_t* next, ConstBytes chain,
+                            FrameView& frame, bool verify) noexcept {
+    for (int i = 0; i <= kExtensionHeadersMax; ++i) {
+        frame.protocol = *next;
+        if (frame.protocol == kProtocolUdp) return parse_udp(packet, chain, frame, verify);
+        const bool fragment = frame.protocol == kProtocolFragment;
+        const bool extension = fragment || frame.protocol == kProtocolOptions ||
+                               frame.protocol == kProtocolRouting ||
+                               frame.protocol == kProtocolHopByHop;
+        if (!extension) return FrameError::kNone;
+        if (frame.protocol == kProtocolHopByHop && i != 0) return FrameError::kExtensions;
+        const std::size_t size = (chain.size() < 8 || fragment) ? 8 : (chain[1] + 1U) * 8;
+        if (chain.size() < size) return FrameError::kExtensions;
+        // A routing header with segments left: we are a waypoint, not the target. The kernel
+        // decides.
+        if (frame.protocol == kProtocolRouting && chain[3] != 0) return FrameError::kNone;
+        if (fragment) {
+            frame.is_fragment = true;
+            frame.next_header_offset = static_cast<std::uint32_t>(next - packet.data);
+            frame.protocol = chain[0];
+            frame.fragment_offset = static_cast<std::uint16_t>(load_be16(&chain[2]) & 0xfff8);
+            frame.more_fragments = (chain[3] & 1) != 0;
+            frame.fragment_id = load_be32(&chain[4]);
+            frame.fragment_data = chain.subspan(8);
+            return FrameError::kNone;
+        }
+        next = chain.data();
+        chain = chain.subspan(size);
+    }
+    return FrameError::kExtensions;
+}
+
+FrameError parse_ipv6(const Packet& packet, ConstBytes rest, FrameView& frame,
+                      bool verify) noexcept {
+    if (rest.size() < kIpv6Header) return FrameError::kTooShort;
+    if (rest[0] >> 4 != 6) return FrameError::kIpHeader;
+    const std::size_t length = load_be16(rest.data() + 4);
+    if (kIpv6Header + length > rest.size()) return FrameError::kTooShort;
+
+    frame.dscp = static_cast<std::uint8_t>((rest[0] << 4) | (rest[1] >> 4));
+    frame.ttl = rest[7];
+    frame.source.address = IpAddress::from_ipv6(rest.data() + 8);
+    frame.target.address = IpAddress::from_ipv6(rest.data() + 24);
+    return parse_extensions(packet, &rest[6], rest.subspan(kIpv6Header, length), frame, verify);
+}
+
+void write_ethernet(const UdpHeaders& headers, std::uint16_t ether_type,
+                    std::uint8_t* at) noexcept {
+    std::copy(headers.target_mac.bytes.begin(), headers.target_mac.bytes.end(), at);
+    std::copy(headers.source_mac.bytes.begin(), headers.source_mac.bytes.end(), at + 6);
+    at += 12;
+    if (headers.vlan != kNoVlan) {
+        store_be16(at, kEtherTypeVlan);
+        store_be16(at + 2, headers.vlan);
+        at += kVlanTag;
+    }
+    store_be16(at, ether_type);
+}
+
+void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, ChecksumMode mode,
+                std::uint8_t* ip) noexcept {
+    ip[0] = 0x45;
+    ip[1] = headers.dscp;
+    store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4Header + udp_length));
+    store_be16(ip + 4, headers.ip_id);
+    store_be16(ip + 6, headers.ip_id == 0 ? 0x4000 : 0);
+    ip[8] = headers.ttl;
+    ip[9] = kProtocolUdp;
+    store_be16(ip + 10, 0);
+    std::memcpy(ip + 12, headers.source.address.data(), 4);
+    std::memcpy(ip + 16, headers.target.address.data(), 4);
+    if (mode == ChecksumMode::kOffload) return;
+    store_be16(ip + 10, static_cast<std::uint16_t>(~sum_of({ip, kIpv4Header})));
+}
+
+void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t* ip) noexcept {
+    store_be32(ip, 0x60000000U | (static_cast<std::uint32_t>(headers.dscp) << 20));
+    store_be16(ip + 4, static_cast<std::uint16_t>(udp_length));
+    ip[6] = kProtocolUdp;
+    ip[7] = headers.ttl;
+    std::memcpy(ip + 8, headers.source.address.data(), 16);
+    std::memcpy(ip + 24, headers.target.address.data(), 16);
+}
+
+// `payload_sum` is not read with kOffload.
+std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
+                          std::size_t payload_size, ChecksumMode mode,
+                          std::uint16_t payload_sum) noexcept {
+    const bool ipv4 = headers.source.address.is_ipv4();
+    const std::size_t ip_header = ipv4 ? kIpv4Header : kIpv6Header;
+    const std::size_t udp_length = kUdpHeader + payload_size;
+    LB_ASSERT(headers.source.address.family() == headers.target.address.family());
+    LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
+
+    const std::size_t ethernet = kEthernetHeader + (headers.vlan == kNoVlan ? 0 : kVlanTag);
+    std::uint8_t* const udp = payload - kUdpHeader;
+    std::uint8_t* const ip = udp - ip_header;
+    write_ethernet(headers, ipv4 ? kEtherTypeIpv4 : kEtherTypeIpv6, ip - ethernet);
+    if (ipv4) {
+        write_ipv4(headers, udp_length, mode, ip);
+    } else {
+        write_ipv6(headers, udp_length, ip);
+    }
+
+    store_be16(udp, headers.source.port);
+    store_be16(udp + 2, headers.target.port);
+    store_be16(udp + 4, static_cast<std::uint16_t>(udp_length));
+    store_be16(udp + 6, 0);
+    const std::uint16_t pseudo =
+        pseudo_header_sum(headers.source.address, headers.target.address, kProtocolUdp,
+                          static_cast<std::uint32_t>(udp_length));
+    if (mode == ChecksumMode::kOffload) {
+        store_be16(udp + 6, pseudo);
+    } else {
+        const std::uint16_t head = add_sums(pseudo, sum_of({udp, kUdpHeader}));
+        store_be16(udp + 6, udp_checksum_of(add_sums(head, payload_sum)));
+    }
+    return ethernet + ip_header + kUdpHeader;
+}
+
+}  // namespace
+
+FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
+    frame = FrameView{};
+    ConstBytes rest = packet.bytes();
+    if (rest.size() < kEthernetHeader) return FrameError::kTooShort;
+    std::copy_n(rest.begin(), 6, frame.target_mac.bytes.begin());
+    std::copy_n(rest.begin() + 6, 6, frame.source_mac.bytes.begin());
+    frame.ether_type = load_be16(rest.data() + 12);
+    std::size_t ethernet = kEthernetHeader;
+    if (packet.vlan != kNoVlan) {
+        frame.vlan = vlan_id(packet.vlan);
+    } else if (frame.ether_type == kEtherTypeVlan) {
+        if (rest.size() < kEthernetHeader + kVlanTag) return FrameError::kTooShort;
+        frame.vlan = vlan_id(load_be16(rest.data() + 14));
+        frame.ether_type = load_be16(rest.data() + 16);
+        ethernet += kVlanTag;
+    }
+    frame.ip_offset = static_cast<std::uint32_t>(ethernet);
+    rest = rest.subspan(ethernet);
+    if (frame.ether_type == kEtherTypeIpv4) return parse_ipv4(packet, rest, frame, verify_checksum);
+    if (frame.ether_type == kEtherTypeIpv6) return parse_ipv6(packet, rest, frame, verify_checksum);
+    return FrameError::kNone;
+}
+
+std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
+                              std::size_t payload_size, ChecksumMode mode) noexcept {
+    const std::uint16_t sum =
+        mode == ChecksumMode::kSoftware ? sum_of({payload, payload_size}) : std::uint16_t{0};
+    return write_headers(headers, payload, payload_size, mode, sum);
+}
+
+std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
+                                       std::size_t payload_size,
+                                       std::uint16_t payload_sum) noexcept {
+    return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware, payload_sum);
+}
+
+}  // namespace lb::net

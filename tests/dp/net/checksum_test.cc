@@ -1,0 +1,90 @@
+#include "dp/net/checksum.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/support/frames.h"
+#include "tests/support/guarded_bytes.h"
+
+namespace lb::net {
+namespace {
+
+using test::Octets;
+using test::random_octets;
+using test::slow_sum;
+
+TEST(Checksum, MatchesTheExampleOfRfc1071) {
+    const Octets bytes{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+    EXPECT_EQ(sum_of(bytes), 0xddf2);
+}
+
+TEST(Checksum, SumsLikeItsSlowTwinAtEveryLength) {
+    std::mt19937 random(1);
+    for (std::size_t size = 0; size < 300; ++size) {
+        const Octets octets = random_octets(random, size);
+        const test::GuardedBytes guarded(test::text_of(octets));
+        EXPECT_EQ(sum_of(as_bytes(guarded.text())), slow_sum(octets)) << size;
+    }
+    const Octets ones(65535, 0xff);
+    EXPECT_EQ(sum_of(ones), slow_sum(ones));
+    const Octets zeros(1000, 0);
+    EXPECT_EQ(sum_of(zeros), 0);
+}
+
+TEST(Checksum, ReplacingAFrontEqualsTheFullSumForEveryShift) {
+    std::mt19937 random(2);
+    for (int i = 0; i < 20000; ++i) {
+        Octets old_front = random_octets(random, 1 + random() % 40);
+        Octets new_front = random_octets(random, 1 + random() % 40);
+        old_front[0] |= 1;  // never all zero: a pseudo header is not either
+        new_front[0] |= 1;
+        Octets tail = random_octets(random, random() % 60);
+        if (random() % 8 == 0) std::fill(tail.begin(), tail.end(), random() % 2 ? 0xff : 0);
+
+        Octets before = old_front, after = new_front;
+        test::put(before, tail);
+        test::put(after, tail);
+        ASSERT_EQ(replace_front(slow_sum(before), old_front, new_front), slow_sum(after))
+            << old_front.size() << " -> " << new_front.size() << " tail " << tail.size();
+    }
+}
+
+TEST(Checksum, PseudoHeaderEqualsItsSlowTwin) {
+    std::mt19937 random(3);
+    for (int i = 0; i < 2000; ++i) {
+        const bool ipv4 = i % 2 == 0;
+        const Octets a = random_octets(random, 16), b = random_octets(random, 16);
+        const IpAddress source =
+            ipv4 ? IpAddress::from_ipv4(a.data()) : IpAddress::from_ipv6(a.data());
+        const IpAddress target =
+            ipv4 ? IpAddress::from_ipv4(b.data()) : IpAddress::from_ipv6(b.data());
+        const Octets udp = random_octets(random, 8 + random() % 100);
+        const std::uint16_t pseudo =
+            pseudo_header_sum(source, target, 17, static_cast<std::uint32_t>(udp.size()));
+        EXPECT_EQ(add_sums(pseudo, sum_of(udp)), test::slow_udp_sum(source, target, udp));
+    }
+}
+
+TEST(Checksum, AZeroUdpChecksumIsSentAsItsOtherForm) {
+    EXPECT_EQ(udp_checksum_of(0xffff), 0xffff);
+    EXPECT_EQ(udp_checksum_of(0x1234), 0xedcb);
+}
+
+TEST(Checksum, TellsThePayloadSumFromAGoodChecksum) {
+    std::mt19937 random(4);
+    for (int i = 0; i < 2000; ++i) {
+        test::FrameSpec spec;
+        const Octets payload = random_octets(random, 1 + random() % 90);
+        const Octets udp = test::udp_datagram(spec, payload);
+        const auto length = static_cast<std::uint16_t>(udp.size());
+        const std::uint16_t pseudo = pseudo_header_sum(*IpAddress::parse(spec.source),
+                                                       *IpAddress::parse(spec.target), 17, length);
+        const std::uint16_t sum = payload_sum_of(load_be16(udp.data() + 6), pseudo,
+                                                 spec.source_port, spec.target_port, length);
+        EXPECT_EQ(sum % 0xffff, slow_sum(payload) % 0xffff);
+    }
+}
+
+}  // namespace
+}  // namespace lb::net
