@@ -1,0 +1,102 @@
+#pragma once
+
+// What netlink messages add up to: a mirror of links, addresses, routes and neighbours. Pure:
+// messages in, state out; cp/netlink reads them from the kernel.
+//
+// Threads: the control thread only.
+// Invariant: after a whole dump, or after any sequence of messages of which none answered
+// kAmbiguous, the mirror
+//            equals the kernel's state (of the main table, and of the twins' addresses and
+//            neighbours).
+
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cp/netlink.h"
+
+namespace lb::cp {
+
+class NetlinkMirror {
+public:
+    explicit NetlinkMirror(std::vector<Twin> twins);
+
+    enum class Applied : std::uint8_t {
+        kNothing,  // nothing that the tables depend on
+        kChanged,
+        kAmbiguous,  // the message does not say enough: read everything again
+    };
+    // One message of RTM_{NEW,DEL}{LINK,ADDR,ROUTE,NEIGH}; others change nothing. A message of a
+    // dump is never ambiguous: several routes of one key are listed in the order of the kernel.
+    // REQUIRES: mnl_nlmsg_ok(message).
+    Applied apply(const nlmsghdr* message, bool dump);
+
+    void clear();  // before a dump; the twins stay
+
+    void fill(table::NetworkState& state) const;
+    unsigned device_index(table::InterfaceIndex interface) const noexcept;
+    table::InterfaceIndex interface_of(unsigned device) const noexcept;
+    unsigned device_index(const std::string& name) const noexcept;
+    struct Neighbour {
+        MacAddress mac;
+        bool permanent = false;  // set by hand: not to be refreshed
+        friend bool operator==(const Neighbour&, const Neighbour&) = default;
+    };
+    // A usable neighbour, or null.
+    const Neighbour* find_neighbour(unsigned device, const IpAddress& address) const noexcept;
+
+    // True if tables made of the two would be the same.
+    bool same_state(const NetlinkMirror& other) const noexcept;
+
+private:
+    struct Link {
+        std::string name;
+        std::uint32_t flags = 0;
+        std::uint32_t mtu = 0;
+        table::InterfaceIndex interface = table::kNoInterface;
+        friend bool operator==(const Link&, const Link&) = default;
+    };
+    struct RouteKey {
+        Prefix prefix;
+        std::uint32_t metric = 0;
+        std::uint8_t tos = 0;
+        friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
+    };
+    struct Path {
+        unsigned device = 0;
+        IpAddress gateway;
+        friend bool operator==(const Path&, const Path&) = default;
+    };
+    using Paths = std::vector<Path>;  // of one route; several only for multipath
+    struct Route {
+        RouteKey key;
+        Paths paths;
+    };
+    using NeighbourKey = std::pair<unsigned, IpAddress>;
+
+    Applied apply_link(const nlmsghdr* message, bool removed);
+    Applied apply_address(const nlmsghdr* message, bool removed);
+    Applied apply_route(const nlmsghdr* message, bool removed, bool dump);
+    Applied apply_neighbour(const nlmsghdr* message, bool removed);
+    Applied add_route(Route&& route, bool replace);
+    Applied remove_route(const Route& route);
+    static bool parse_route(const nlmsghdr* message, Route& route);
+    void fill_route(const RouteKey& key, const Paths& paths, table::NetworkState& state) const;
+    table::InterfaceIndex twin_named(const std::string& name) const noexcept;
+    bool concerns_twin(const Paths& paths) const noexcept;
+
+    std::vector<Twin> twins_;
+    std::map<unsigned, Link> links_;  // twins only, by kernel index
+    std::map<unsigned, std::set<Prefix>> addresses_;
+    // By every device, as a twin's route may replace another's. Several routes of one key: in the
+    // kernel's order.
+    std::map<RouteKey, std::vector<Paths>> routes_;
+    std::map<NeighbourKey, Neighbour> neighbours_;  // usable ones
+};
+
+}  // namespace lb::cp
