@@ -50,6 +50,7 @@ enum class DropReason : std::uint8_t {
     kTxFull,
     kNoMbuf,
     kPuntFull,
+    kNoTwin,
     kSlowPathFull,
     kInternal,
     kCount,
@@ -87,6 +88,7 @@ inline constexpr std::array kDropReasons{
     DropReasonInfo{DropReason::kTxFull, "tx_full", "NIC queue full: add queues or workers"},
     DropReasonInfo{DropReason::kNoMbuf, "no_mbuf", "mbuf pool empty: raise it"},
     DropReasonInfo{DropReason::kPuntFull, "punt_full", "the TAP queue is full: a flood of non-SIP traffic"},
+    DropReasonInfo{DropReason::kNoTwin, "no_twin", "a frame for the kernel on a [[port]] that has no `tap`"},
     DropReasonInfo{DropReason::kSlowPathFull, "slow_path_full", "too many messages wait for the kernel to find a MAC or a name"},
     DropReasonInfo{DropReason::kInternal, "internal", "a bug: please report it"},
 };

@@ -1,0 +1,43 @@
+#include "dp/io/tx_buffer.h"
+
+#include <rte_mbuf.h>
+
+namespace lb::io {
+
+void TxBuffer::add(rte_mbuf* mbuf, TxKind kind, core::CounterValues& counts) noexcept {
+    if (used_ == kRoom) flush(counts);
+    mbufs_[used_] = mbuf;
+    kinds_[used_] = kind;
+    ++used_;
+}
+
+void TxBuffer::flush(core::CounterValues& counts) noexcept {
+    std::uint16_t sent = 0;
+    for (unsigned i = 0; i < kTries && sent < used_; ++i) {
+        sent = static_cast<std::uint16_t>(
+            sent +
+            port_->send(worker_, mbufs_.data() + sent, static_cast<std::uint16_t>(used_ - sent)));
+    }
+    for (std::uint16_t i = 0; i < used_; ++i) count(kinds_[i], i < sent, counts);
+    for (std::uint16_t i = sent; i < used_; ++i) rte_pktmbuf_free(mbufs_[i]);
+    used_ = 0;
+}
+
+void TxBuffer::count(TxKind kind, bool sent, core::CounterValues& counts) noexcept {
+    constexpr auto kFull = static_cast<std::size_t>(core::DropReason::kTxFull);
+    switch (kind) {
+        case TxKind::kForwarded:
+            ++(sent ? counts.forwarded : counts.dropped[kFull]);
+            break;
+        case TxKind::kReplied:
+            ++(sent ? counts.replied : counts.dropped[kFull]);
+            break;
+        case TxKind::kInjected:
+            ++(sent ? counts.injected : counts.inject_lost);
+            break;
+        case TxKind::kFragment:
+            break;
+    }
+}
+
+}  // namespace lb::io

@@ -1,0 +1,47 @@
+#pragma once
+
+// Frames on their way out of one device, gathered over a turn. Each carries what it counts as once
+// the device has taken it.
+//
+// Threads: one worker.
+// Bounds:  kRoom frames, then they are flushed; what the device does not take after kTries is
+// dropped and
+//          counted as tx_full (frames from the kernel: as inject_lost).
+
+#include <array>
+#include <cstdint>
+
+#include "dp/core/counters.h"
+#include "dp/io/port.h"
+
+namespace lb::io {
+
+enum class TxKind : std::uint8_t {
+    kForwarded,
+    kReplied,
+    kFragment,  // not the last of its datagram; the last carries kForwarded or kReplied
+    kInjected,  // from the kernel: not among the received
+};
+
+class TxBuffer {
+public:
+    static constexpr unsigned kRoom = 2 * kBurst;
+    static constexpr unsigned kTries = 4;
+
+    TxBuffer(Port& port, std::uint16_t worker) noexcept : port_(&port), worker_(worker) {}
+
+    void add(rte_mbuf* mbuf, TxKind kind, core::CounterValues& counts) noexcept;
+    void flush(core::CounterValues& counts) noexcept;
+    const Port& port() const noexcept { return *port_; }
+
+private:
+    static void count(TxKind kind, bool sent, core::CounterValues& counts) noexcept;
+
+    Port* port_;
+    std::uint16_t worker_;
+    std::uint16_t used_ = 0;
+    std::array<rte_mbuf*, kRoom> mbufs_{};
+    std::array<TxKind, kRoom> kinds_{};
+};
+
+}  // namespace lb::io

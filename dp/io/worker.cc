@@ -1,0 +1,322 @@
+#include "dp/io/worker.h"
+
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+#include <rte_random.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "dp/io/clock.h"
+#include "dp/io/idle.h"
+#include "dp/io/linear.h"
+#include "dp/io/punt.h"
+#include "dp/io/tx_buffer.h"
+
+namespace lb::io {
+
+namespace {
+
+constexpr std::int64_t kTwinPollUs = 20;        // how often a busy worker asks the kernel's side
+constexpr std::int64_t kSleepMaxUs = 100'000;   // every device rings: only time-outs need turns
+constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
+
+struct RxQueue {
+    Port* port;
+    std::uint16_t device;
+    std::uint16_t queue;
+};
+
+net::Checksum checksum_of(const rte_mbuf* mbuf) noexcept {
+    switch (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
+        case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
+            return net::Checksum::kGood;
+        case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+            return net::Checksum::kBad;
+        case RTE_MBUF_F_RX_L4_CKSUM_NONE:
+            return net::Checksum::kPartial;
+        default:
+            return net::Checksum::kUnknown;
+    }
+}
+
+void describe(const rte_mbuf* mbuf, std::uint16_t device, net::Packet& packet) noexcept {
+    const bool stripped = (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+    packet.device = device;
+    packet.vlan = stripped ? static_cast<std::uint16_t>(mbuf->vlan_tci & 0xfff) : net::kNoVlan;
+    packet.udp_checksum = checksum_of(mbuf);
+}
+
+// The device completes what write_udp_headers() began: it needs to know where the headers are.
+void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
+    const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
+    const bool ipv4 = *rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, l2) >> 4 == 4;
+    mbuf->l2_len = l2 & 0x7f;
+    mbuf->l3_len = ipv4 ? net::kIpv4Header : net::kIpv6Header;
+    mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
+                     (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
+}
+
+}  // namespace
+
+struct Worker::Impl {
+    Impl(const WorkerConfig& worker, const Devices& shared,
+         const table::Snapshot<table::Tables>& tables, Sleeper on)
+        : config(worker), devices(shared), snapshot(tables), sleeper(std::move(on)) {}
+
+    bool turn() noexcept;
+    void run() noexcept;
+
+    std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
+    void handle(rte_mbuf* mbuf, std::uint16_t device, const table::Tables& tables) noexcept;
+    void settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
+                const table::Tables& tables) noexcept;
+    void transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
+                  const table::Tables& tables) noexcept;
+    void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
+    void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;
+    std::size_t inject(const table::Tables& tables) noexcept;
+    bool inject_one(table::InterfaceIndex out, const table::Tables& tables) noexcept;
+    void drop(rte_mbuf* mbuf, core::DropReason reason) noexcept;
+    void end_turn(std::uint64_t started, std::size_t work) noexcept;
+    void publish_counts() noexcept;
+    void sleep() noexcept;
+
+    WorkerConfig config;
+    Devices devices;
+    const table::Snapshot<table::Tables>& snapshot;
+    Sleeper sleeper;
+    Clock clock;
+    std::optional<table::RcuReader> rcu;
+    core::Scratch scratch;
+    std::vector<RxQueue> rx_queues;
+    std::vector<TxBuffer> tx;
+    PuntBudget punt_budget;
+    std::uint64_t next_twin_poll = 0;
+    std::uint64_t last_work = 0;   // when a turn last had anything to do
+    std::uint64_t busy_since = 0;  // start of the turn before, if it had work and no sleep followed
+    bool can_wait = true;          // each device and twin of ours has a descriptor
+    core::CounterValues counts;    // of the turns since publish_counts()
+    core::WorkerCounters counters;
+    std::atomic<bool> stop{false};
+};
+
+bool Worker::Impl::turn() noexcept {
+    rcu->quiescent();                               // references taken last turn end here
+    const table::Tables& tables = snapshot.read();  // one generation for the whole burst
+    const std::uint64_t now = clock.now();          // one clock reading for the whole burst
+    scratch.state.now_ms = clock.ms(now);
+    if (busy_since != 0) {
+        counts.longest_turn_ns = std::max(counts.longest_turn_ns, clock.ns(now - busy_since));
+    }
+
+    std::size_t work = 0;
+    for (const RxQueue& rx : rx_queues) work += receive(rx, tables);
+    if (now >= next_twin_poll) {
+        work += inject(tables);
+        next_twin_poll = now + clock.from_us(kTwinPollUs);
+    }
+    for (TxBuffer& buffer : tx) buffer.flush(counts);
+    end_turn(now, work);
+    return work != 0;
+}
+
+std::size_t Worker::Impl::receive(const RxQueue& rx, const table::Tables& tables) noexcept {
+    std::array<rte_mbuf*, kBurst> burst;
+    const std::uint16_t n = rx.port->receive(rx.queue, burst.data(), kBurst);
+    counts.received += n;
+    for (std::uint16_t i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+    for (std::uint16_t i = 0; i < n; ++i) handle(burst[i], rx.device, tables);
+    return n;
+}
+
+void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
+                          const table::Tables& tables) noexcept {
+    if (mbuf->nb_segs > 1) [[unlikely]] {
+        mbuf = make_linear(mbuf, *devices.frames, *devices.jumbos);
+        if (mbuf == nullptr) return drop(nullptr, core::DropReason::kNoMbuf);
+    }
+    net::Packet packet;
+    lend(mbuf, packet);
+    describe(mbuf, device, packet);
+    settle(mbuf, packet, config.route(packet, tables, scratch), tables);
+}
+
+void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
+                          const table::Tables& tables) noexcept {
+    adopt(mbuf, packet);
+    switch (verdict.action) {
+        case core::Action::kForward:
+            ++(scratch.message.is_reply() ? counts.replies_relayed : counts.requests_relayed);
+            return transmit(mbuf, verdict.interface, TxKind::kForwarded, tables);
+        case core::Action::kReply:
+            return transmit(mbuf, verdict.interface, TxKind::kReplied, tables);
+        case core::Action::kPunt:
+            return punt(mbuf, verdict.interface, tables);
+        case core::Action::kSlowPath:
+        case core::Action::kResolve:
+            return hand_over(mbuf, verdict);
+        case core::Action::kReassemble:
+            return drop(mbuf, core::DropReason::kFragmentTableFull);
+        case core::Action::kDrop:
+            return drop(mbuf, verdict.reason);
+    }
+    drop(mbuf, core::DropReason::kInternal);
+}
+
+void Worker::Impl::transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
+                            const table::Tables& tables) noexcept {
+    const auto& interfaces = tables.network->interfaces();
+    if (out >= interfaces.size() || interfaces[out].device >= tx.size()) {
+        return drop(mbuf, core::DropReason::kInternal);
+    }
+    const table::Interface& interface = interfaces[out];
+    mbuf->ol_flags = 0;
+    if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
+        ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+    }
+    tx[interface.device].add(mbuf, kind, counts);
+}
+
+void Worker::Impl::punt(rte_mbuf* mbuf, table::InterfaceIndex in,
+                        const table::Tables& tables) noexcept {
+    const Tap* twin = in < devices.twins.size() ? devices.twins[in] : nullptr;
+    if (!punt_budget.take(scratch.state.now_ms)) return drop(mbuf, core::DropReason::kPuntFull);
+    const bool tagged = twin != nullptr && tables.network->interface(in).vlan != net::kNoVlan;
+    const ConstBytes frame{rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len};
+    const core::DropReason refused = punt_frame(twin, frame, tagged);
+    if (refused != core::DropReason::kCount) return drop(mbuf, refused);
+    ++counts.punted;
+    rte_pktmbuf_free(mbuf);
+}
+
+void Worker::Impl::hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept {
+    SlowPath* slow_path = devices.slow_path;
+    if (slow_path == nullptr || !slow_path->push(mbuf, verdict.action, verdict.interface)) {
+        return drop(mbuf, core::DropReason::kSlowPathFull);
+    }
+    ++counts.punted;
+    ++counts.slow_path;
+}
+
+// The first worker alone, so that the kernel's frames stay in order.
+std::size_t Worker::Impl::inject(const table::Tables& tables) noexcept {
+    if (config.index != 0) return 0;
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < devices.twins.size(); ++i) {
+        if (devices.twins[i] == nullptr) continue;
+        const auto out = static_cast<table::InterfaceIndex>(i);
+        for (unsigned k = 0; k < kInjectMax && inject_one(out, tables); ++k) ++n;
+    }
+    return n;
+}
+
+bool Worker::Impl::inject_one(table::InterfaceIndex out, const table::Tables& tables) noexcept {
+    const auto& interfaces = tables.network->interfaces();
+    if (out >= interfaces.size() || interfaces[out].device >= tx.size()) return false;
+    const table::Interface& interface = interfaces[out];
+    const bool small = interface.mtu + net::kEthernetHeader <= kFrameRoom;
+    rte_mbuf* mbuf = rte_pktmbuf_alloc((small ? devices.frames : devices.jumbos)->get());
+    if (mbuf == nullptr) return false;  // the frame waits in the kernel's queue
+    if (!read_frame(*devices.twins[out], interface.vlan, mbuf)) {
+        rte_pktmbuf_free(mbuf);
+        return false;
+    }
+    tx[interface.device].add(mbuf, TxKind::kInjected, counts);
+    return true;
+}
+
+void Worker::Impl::drop(rte_mbuf* mbuf, core::DropReason reason) noexcept {
+    ++counts.dropped[static_cast<std::size_t>(reason)];
+    rte_pktmbuf_free(mbuf);
+}
+
+void Worker::Impl::end_turn(std::uint64_t started, std::size_t work) noexcept {
+    ++counts.turns;
+    if (work == 0) ++counts.idle_turns;
+    busy_since = work != 0 ? started : 0;
+    if (work != 0) last_work = started;
+    if (work != 0 || counts.idle_turns >= kQuietTurnsMax) publish_counts();
+}
+
+void Worker::Impl::publish_counts() noexcept {
+    counters.add(counts);
+    counts = {};
+}
+
+void Worker::Impl::run() noexcept {
+    while (!stop.load(std::memory_order_relaxed)) {
+        if (turn() || config.idle == IdleMode::kPoll) continue;
+        if (clock.now() - last_work < clock.from_us(kSpinUs)) {
+            rte_pause();
+        } else {
+            sleep();
+        }
+    }
+    publish_counts();
+}
+
+void Worker::Impl::sleep() noexcept {
+    for (const RxQueue& rx : rx_queues) rx.port->arm(rx.queue);
+    next_twin_poll = 0;
+    if (!turn()) {  // what came before the bell was armed would ring nothing
+        publish_counts();
+        rcu->offline();
+        sleeper.sleep(can_wait ? kSleepMaxUs : kNapUs);
+        rcu->online();
+        next_twin_poll = 0;
+    }
+    for (const RxQueue& rx : rx_queues) rx.port->disarm(rx.queue);
+}
+
+Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Worker::~Worker() = default;
+
+Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const Devices& devices,
+                                               const table::Snapshot<table::Tables>& snapshot) {
+    Result<Sleeper> sleeper = Sleeper::create();
+    if (!sleeper) return failed(std::move(sleeper).error());
+    auto impl = std::make_unique<Impl>(config, devices, snapshot, std::move(*sleeper));
+    bool offload = true;
+    for (std::size_t i = 0; i < devices.ports.size(); ++i) {
+        Port& port = *devices.ports[i];
+        const auto queue = static_cast<std::uint16_t>(config.index);
+        impl->tx.emplace_back(port, queue);
+        offload = offload && port.checksum_offload();
+        if (queue >= port.rx_queues()) continue;
+        impl->rx_queues.push_back({&port, static_cast<std::uint16_t>(i), queue});
+        const int fd = port.wake_fd(queue);
+        impl->can_wait = impl->can_wait && fd >= 0 && impl->sleeper.watch(fd).has_value();
+    }
+    for (const Tap* twin : devices.twins) {
+        if (twin == nullptr || config.index != 0) continue;
+        if (Status status = impl->sleeper.watch(twin->fd()); !status) {
+            return failed(std::move(status).error());
+        }
+    }
+    impl->scratch.state.worker = config.index;
+    impl->scratch.state.random ^= rte_rand();
+    impl->scratch.checksum_mode =
+        offload ? net::ChecksumMode::kOffload : net::ChecksumMode::kSoftware;
+    return std::unique_ptr<Worker>(new Worker(std::move(impl)));
+}
+
+void Worker::run() noexcept {
+    enter();
+    impl_->run();
+    leave();
+}
+
+void Worker::stop() noexcept {
+    impl_->stop.store(true, std::memory_order_relaxed);
+    impl_->sleeper.ring();
+}
+
+void Worker::enter() noexcept { impl_->rcu.emplace(); }
+void Worker::leave() noexcept { impl_->rcu.reset(); }
+bool Worker::run_once() noexcept { return impl_->turn(); }
+core::CounterValues Worker::counters() const noexcept { return impl_->counters.read(); }
+
+}  // namespace lb::io
