@@ -1,7 +1,8 @@
 #pragma once
 
-// Our Via branch and our dialog cookie: keyed functions of the message, so that any worker on any node of
-// a fleet makes the same one and can check it without state (RFC 3261 16.11; design.md section 6).
+// Our Via branch and our dialog cookie: keyed functions of the message, so that any worker on any
+// node of a fleet makes the same one and can check it without state (RFC 3261 16.11; design.md
+// section 6).
 //
 //   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction,
 //                             R: 16 hex digits over T and where the reply has to go next
@@ -20,10 +21,10 @@ inline constexpr std::string_view kRelayBranch = "z9hG4bKsl";
 inline constexpr std::string_view kProbeBranch = "z9hG4bKsp";
 inline constexpr std::size_t kBranchSize = 9 + 32;
 
-// The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for a
-// non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie, otherwise from
-// the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq number).
-// REQUIRES: a request that parse() accepted; from_addr and to_addr are set.
+// The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for
+// a non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie,
+// otherwise from the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq
+// number). REQUIRES: a request that parse() accepted; from_addr and to_addr are set.
 std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept;
 
 // REQUIRES: kBranchSize writable chars.
@@ -41,8 +42,8 @@ bool check_probe_branch(const Secret& secret, std::string_view branch,
 inline constexpr std::string_view kCookieParam = "sl";
 std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept;
 
-// Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or the
-// sent-by port or 5060. Nothing if that host is a name, or no unicast address.
+// Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or
+// the sent-by port or 5060. Nothing if that host is a name, or no unicast address.
 std::optional<Endpoint> reply_endpoint(const Via& via) noexcept;
 
 }  // namespace lb::sip

@@ -1,7 +1,8 @@
 #pragma once
 
-// Edits of a message in place. The tail never moves: everything in front of the last edit shifts towards the
-// headroom by what the edits behind it add, so a relayed 1,400-byte INVITE moves a few hundred bytes.
+// Edits of a message in place. The tail never moves: everything in front of the last edit shifts
+// towards the headroom by what the edits behind it add, so a relayed 1,400-byte INVITE moves a few
+// hundred bytes.
 
 #include <array>
 #include <cstddef>
@@ -23,17 +24,22 @@ public:
 
     void clear() noexcept;
 
-    // Replaces `part`, a view into the message (may be empty: an insertion in front of part.data()), by
-    // `text`. Two insertions at one place stand in the order of the calls. An edit that overlaps
-    // another, or one too many, makes the whole list bad: apply() then refuses.
+    // Replaces `part`, a view into the message (may be empty: an insertion in front of
+    // part.data()), by `text`. Two insertions at one place stand in the order of the calls. An edit
+    // that overlaps another, or one too many, makes the whole list bad: apply() then refuses.
+    // REQUIRES: `text` lives until apply() and is no view into the message (copy() such a one
+    // first).
     void replace(std::string_view part, std::string_view text) noexcept;
     void insert(const char* at, std::string_view text) noexcept { replace({at, 0}, text); }
     void remove(std::string_view part) noexcept { replace(part, {}); }
 
-    // Room for `size` characters that live until clear(); null when the arena is full (the list goes
-    // bad). Call shrink() to give back what was not used of the latest room.
+    // Room for `size` characters that live until clear(); null when the arena is full (the list
+    // goes bad). Call shrink() to give back what was not used of the latest room.
     char* room(std::size_t size) noexcept;
     void shrink(const char* end) noexcept;
+
+    // A copy of `text` in the arena, or empty text when that is full (the list goes bad).
+    std::string_view copy(std::string_view text) noexcept;
 
     bool ok() const noexcept { return ok_; }
     std::size_t size() const noexcept { return count_; }
@@ -49,6 +55,15 @@ private:
         std::string_view part;
         std::string_view text;
     };
+    // A part of the message that stays, in front of one edit.
+    struct Piece {
+        char* from;
+        char* to;
+        std::size_t size;
+    };
+    void find_pieces(char* begin, std::size_t size,
+                     std::array<Piece, kEditsMax>& pieces) const noexcept;
+
     std::array<Edit, kEditsMax> edits_;
     std::size_t count_ = 0;
     std::ptrdiff_t growth_ = 0;

@@ -3,7 +3,8 @@
 // A parsed SIP message: views into the datagram, nothing copied, nothing owned.
 //
 // The parser (parser.h) makes one pass and remembers what a stateless proxy needs; everything else
-// stays text. Values are as on the wire: trimmed at both ends (space, TAB, CR, LF), folding inside kept.
+// stays text. Values are as on the wire: trimmed at both ends (space, TAB, CR, LF), folding inside
+// kept.
 
 #include <array>
 #include <cstdint>
@@ -42,12 +43,12 @@ struct HeaderField {
 
 // The value of one Via (via-parm, RFC 3261 25.1), one of possibly several in a header field.
 struct Via {
-    std::string_view value;      // this via-parm alone, trimmed
-    std::string_view transport;  // "UDP"
-    std::string_view host;       // sent-by host as written, IPv6 with brackets
-    std::string_view port_text;  // digits, empty when absent
-    std::string_view branch;     // value of ;branch, empty when absent
-    std::string_view received;   // value of ;received, empty when absent
+    std::string_view value;           // this via-parm alone, trimmed
+    std::string_view transport;       // "UDP"
+    std::string_view host;            // sent-by host as written, IPv6 with brackets
+    std::string_view port_text;       // digits, empty when absent
+    std::string_view branch;          // value of ;branch, empty when absent
+    std::string_view received;        // value of ;received, empty when absent
     std::string_view received_param;  // ";received=..." with its semicolon, for replacement
     std::string_view rport;           // value of ;rport, empty for the bare flag
     std::string_view rport_param;     // ";rport" or ";rport=...", for replacement; empty: absent
@@ -66,7 +67,7 @@ struct NameAddr {
 };
 
 struct Message {
-    std::string_view text;        // the message: start line to the end of the body by Content-Length
+    std::string_view text;  // the message: start line to the end of the body by Content-Length
     std::string_view start_line;  // with its line end
     std::string_view header;      // behind the start line up to and including the empty line
     std::string_view body;
@@ -94,7 +95,7 @@ struct Message {
 
     std::array<HeaderField, kRoutesMax> routes{};  // Route header fields, in order
     std::uint16_t routes_count = 0;
-    std::uint16_t via_lines = 0;     // Via header fields seen
+    std::uint16_t via_lines = 0;           // Via header fields seen
     std::int32_t max_forwards_value = -1;  // -1: absent; a huge number is clamped to 1000000
 
     bool is_reply() const noexcept { return reply; }

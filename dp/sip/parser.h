@@ -1,7 +1,7 @@
 #pragma once
 
-// SIP parser: text in, views out (RFC 3261 section 25, with the leniency of Postel where RFC 4475 asks
-// for it). One pass over the header section; the body is not looked at.
+// SIP parser: text in, views out (RFC 3261 section 25, with the leniency of Postel where RFC 4475
+// asks for it). One pass over the header section; the body is not looked at.
 //
 // Bounds:   kHeaderLinesMax header lines, kRoutesMax Route fields; more is Error::kTooManyHeaders.
 // Threads:  no state; any thread.
@@ -15,25 +15,26 @@
 
 namespace lb::sip {
 
-// In the order of error_text(). kNone, or the first thing found wrong. Errors for which a request still
-// has what a reply needs (Via, From, To, Call-ID, CSeq) leave those fields of Message filled in, so that
-// the caller may answer 400; `answerable()` tells.
+// In the order of error_text(). kNone, or the first thing found wrong. Errors for which a request
+// still has what a reply needs (Via, From, To, Call-ID, CSeq) leave those fields of Message filled
+// in, so that the caller may answer 400; `answerable()` tells.
 enum class Error : std::uint8_t {
     kNone,
-    kEmpty,            // nothing, or only line ends
-    kNotSip,           // the first line is no SIP start line
-    kVersion,          // SIP/x.y other than 2.0: 505
-    kStatusCode,       // not three digits of 100..699
-    kRequestUri,       // empty, bracketed, with white space or control characters: 400
-    kTruncated,        // the header section ends in the middle of a line
-    kHeaderLine,       // a line without colon, or with an empty name, among those we must read
+    kEmpty,       // nothing, or only line ends
+    kNotSip,      // the first line is no SIP start line
+    kVersion,     // SIP/x.y other than 2.0: 505
+    kStatusCode,  // not three digits of 100..699
+    kRequestUri,  // request line: URI empty, bracketed, with white space or control characters,
+                  // or white space behind the version: 400
+    kTruncated,   // the header section ends in the middle of a line
+    kHeaderLine,  // a line without colon, or with an empty name, among those we must read
     kTooManyHeaders,
     kDuplicateHeader,  // a second Call-ID, CSeq, From, To, Max-Forwards, or unlike Content-Length
     kNoVia,
     kBadVia,
     kNoCallId,
     kNoCseq,
-    kBadCseq,          // not a number below 2**32 and a token, or a method unlike the request's
+    kBadCseq,  // not a number below 2**32 and a token, or a method unlike the request's
     kNoFrom,
     kNoTo,
     kBadFromTo,
@@ -77,8 +78,12 @@ Method method_of(std::string_view token) noexcept;
 // Case-insensitive compare of ASCII text.
 bool iequals(std::string_view a, std::string_view b) noexcept;
 
-// Value of a header by its full name or any letter case, compact form included ("Call-ID" finds "i:"). Walks
-// the header section: for rules and $hdr(), not for the fast path. Empty when absent.
+// Takes the next header field off the front of `rest` (begin with message.header). Lines without a
+// colon are passed over. False at the end.
+bool next_header(std::string_view& rest, std::string_view& name, HeaderField& field) noexcept;
+
+// Value of a header by its full name or any letter case, compact form included ("Call-ID" finds
+// "i:"). Walks the header section: for rules and $hdr(), not for the fast path. Empty when absent.
 HeaderField find_header(const Message& message, std::string_view name) noexcept;
 
 }  // namespace lb::sip

@@ -20,17 +20,17 @@ struct ReplyText {
     std::string_view extra;   // whole header lines with their CRLF (Unsupported: ..., Accept: ...)
 };
 
-// Composes the reply to `request`, received from `source`, into `out`: Via lines copied with received and
-// rport filled in, From, To (with our tag if it has none), Call-ID, CSeq, Server, Content-Length: 0.
-// Returns its size, or 0 when `out` is too small.
+// Composes the reply to `request`, received from `source`, into `out`: Via lines copied with
+// received and rport filled in, From, To (with our tag if it has none), Call-ID, CSeq, Server,
+// Content-Length: 0. Returns its size, or 0 when `out` is too small.
 std::size_t write_reply(const Message& request, const Endpoint& source, const ReplyText& text,
                         const Secret& secret, Bytes out) noexcept;
 
 // True if the To tag of this ACK is the one that write_reply() gave: the ACK to a reply of ours.
 bool is_ack_to_our_reply(const Message& ack, const Secret& secret) noexcept;
 
-// Where a reply to `request` goes: RFC 3581 when rport was asked for, else the source address and the
-// Via's port.
+// Where a reply to `request` goes: RFC 3581 when rport was asked for, else the source address and
+// the Via's port.
 Endpoint reply_target(const Message& request, const Endpoint& source) noexcept;
 
 }  // namespace lb::sip

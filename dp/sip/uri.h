@@ -13,9 +13,9 @@ namespace lb::sip {
 enum class Scheme : std::uint8_t { kSip, kSips, kTel, kOther };
 
 struct Uri {
-    std::string_view text;       // all of it
+    std::string_view text;  // all of it
     Scheme scheme = Scheme::kOther;
-    std::string_view user;       // without password; the number for tel:
+    std::string_view user;  // without password; the number for tel:
     std::string_view password;
     std::string_view host;       // as written, IPv6 with brackets
     std::string_view port_text;  // digits; empty when absent
@@ -27,8 +27,8 @@ struct Uri {
     bool has_user = false;       // there is an '@' (the user may be empty text)
 };
 
-// False when the text is no URI of a known shape. For Scheme::kOther only `text` and `scheme` are set and
-// the result is true as long as there is a scheme.
+// False when the text is no URI of a known shape. For Scheme::kOther only `text` and `scheme` are
+// set and the result is true as long as there is a scheme.
 bool parse_uri(std::string_view text, Uri& uri) noexcept;
 
 // The value of parameter `name` (case-insensitive) in `params` (";a;b=c"). Nothing when absent;

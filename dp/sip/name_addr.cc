@@ -1,0 +1,95 @@
+#include "dp/sip/parser.h"
+#include "dp/sip/text.h"
+#include "dp/sip/uri.h"
+
+namespace lb::sip {
+namespace {
+
+// Moves to the end of header parameters: the end of the text, or a ',' if that ends a value.
+bool skip_params(Cursor& cursor, bool comma_ends) noexcept {
+    for (; !cursor.done(); ++cursor.at) {
+        if (comma_ends && *cursor.at == ',') return true;
+        if (*cursor.at == '"') {
+            if (!cursor.skip_quoted()) return false;
+            --cursor.at;
+        }
+    }
+    return true;
+}
+
+// Behind the '<': URI, '>', parameters.
+bool take_bracketed(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
+    const char* const begin = cursor.at;
+    while (!cursor.done() && *cursor.at != '>') ++cursor.at;
+    if (cursor.done()) return false;
+    out.uri = trimmed(between(begin, cursor.at++));  // blanks inside <>: RFC 4475 3.1.2.14
+    cursor.skip_lws();
+    const char* const params = cursor.at;
+    if (!skip_params(cursor, comma_ends)) return false;
+    out.params = trimmed(between(params, cursor.at));
+    return out.params.empty() || out.params.front() == ';';
+}
+
+// addr-spec without <>: what follows a ';' are header parameters (RFC 3261 20.10, 20.20).
+bool take_bare(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
+    const char* const begin = cursor.at;
+    while (!cursor.done() && *cursor.at != ';' && !(comma_ends && *cursor.at == ',')) ++cursor.at;
+    out.uri = trimmed(between(begin, cursor.at));
+    const char* const params = cursor.at;
+    if (!skip_params(cursor, comma_ends)) return false;
+    out.params = trimmed(between(params, cursor.at));
+    return true;
+}
+
+// The '<' of this value; the end of the text when there is none; null when a quote has no end.
+const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
+    while (!cursor.done()) {
+        const char c = *cursor.at;
+        if (c == '<') return cursor.at;
+        if (c == ';' || (comma_ends && c == ',')) return cursor.end;
+        if (c != '"') {
+            ++cursor.at;
+        } else if (!cursor.skip_quoted()) {
+            return nullptr;
+        }
+    }
+    return cursor.end;
+}
+
+bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
+    out = {};
+    cursor.skip_lws();
+    const char* const begin = cursor.at;
+    const char* const bracket = find_bracket(cursor, comma_ends);
+    if (bracket == nullptr) return false;
+    bool good;
+    if (bracket != cursor.end) {
+        cursor.at = bracket + 1;
+        good = take_bracketed(cursor, out, comma_ends);
+    } else {
+        good = take_bare(cursor, out, comma_ends);
+    }
+    if (!good || out.uri.empty()) return false;
+    out.whole = trimmed(between(begin, cursor.at));
+    out.tag = find_param(out.params, "tag").value_or(std::string_view());
+    return true;
+}
+
+}  // namespace
+
+bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest) noexcept {
+    rest = {};
+    Cursor cursor(text);
+    if (!take_name_addr(cursor, value, true)) return false;
+    if (cursor.take(',')) rest = between(cursor.at, cursor.end);
+    return true;
+}
+
+// Commas mean nothing here: a display name with a bare one is broken, but clear (RFC
+// 4475 3.1.2.15).
+bool parse_from_to(std::string_view value, NameAddr& out) noexcept {
+    Cursor cursor(value);
+    return take_name_addr(cursor, out, false);
+}
+
+}  // namespace lb::sip

@@ -1,0 +1,106 @@
+#include "dp/sip/start_line.h"
+
+#include "dp/sip/text.h"
+
+namespace lb::sip {
+namespace {
+
+constexpr Name kSipSlash("sip");
+
+// "SIP/" digits "." digits.
+bool is_version(std::string_view text) noexcept {
+    Cursor cursor(text);
+    if (text.size() < 7 || !kSipSlash.equals(text.data()) || text[3] != '/') return false;
+    cursor.at += 4;
+    return !cursor.take_digits().empty() && cursor.take('.') && !cursor.take_digits().empty() &&
+           cursor.done();
+}
+
+bool is_version_2(std::string_view text) noexcept {
+    return text.size() == 7 && kSipSlash.equals(text.data()) && text.substr(3) == "/2.0";
+}
+
+// True if some byte is below '!' or above '~' but no UTF-8, or an angle bracket.
+bool has_foreign(std::string_view uri) noexcept {
+    bool foreign = false;
+    for (const char c : uri) {  // no early way out: the compiler makes vectors of this
+        const auto byte = static_cast<std::uint8_t>(c);
+        foreign |= (byte <= 0x20) | (byte == 0x7f) | (byte == '<') | (byte == '>');
+    }
+    return foreign;
+}
+
+Error parse_status_line(std::string_view line, Message& message) noexcept {
+    if (!is_version_2(line.substr(0, 7))) return Error::kVersion;
+    message.reply = true;
+    Cursor cursor(line.substr(8));
+    const std::string_view digits = cursor.take_digits();
+    std::uint64_t status = 0;
+    if (digits.size() != 3 || !parse_number(digits, 699, status) || status < 100) {
+        return Error::kStatusCode;
+    }
+    if (!cursor.done() && !cursor.take(' ')) return Error::kStatusCode;
+    message.status = static_cast<std::uint16_t>(status);
+    message.reason = between(cursor.at, cursor.end);
+    return Error::kNone;
+}
+
+Error parse_request_line(std::string_view line, Message& message) noexcept {
+    Cursor cursor(line);
+    const std::string_view method = cursor.take_token();
+    if (method.empty() || !cursor.take(' ')) return Error::kNotSip;
+    const std::string_view rest = between(cursor.at, cursor.end);
+    const std::string_view trimmed_rest = trimmed(rest);
+    const std::size_t space = trimmed_rest.rfind(' ');
+    if (space == std::string_view::npos || !is_version(trimmed_rest.substr(space + 1))) {
+        return Error::kNotSip;
+    }
+    message.method_text = method;
+    message.method = method_of(method);
+    if (!is_version_2(trimmed_rest.substr(space + 1))) return Error::kVersion;
+    message.request_uri = trimmed_rest.substr(0, space);
+    const bool clean = trimmed_rest.size() == rest.size() && !message.request_uri.empty() &&
+                       !has_foreign(message.request_uri);
+    return clean ? Error::kNone : Error::kRequestUri;
+}
+
+std::string_view without_line_end(std::string_view line) noexcept {
+    if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    return line;
+}
+
+}  // namespace
+
+Method method_of(std::string_view token) noexcept {
+    struct Row {
+        std::string_view text;
+        Method method;
+    };
+    static constexpr Row kRows[] = {
+        {"INVITE", Method::kInvite},   {"ACK", Method::kAck},
+        {"BYE", Method::kBye},         {"CANCEL", Method::kCancel},
+        {"OPTIONS", Method::kOptions}, {"REGISTER", Method::kRegister},
+        {"MESSAGE", Method::kMessage}, {"SUBSCRIBE", Method::kSubscribe},
+        {"NOTIFY", Method::kNotify},   {"INFO", Method::kInfo},
+        {"UPDATE", Method::kUpdate},   {"PRACK", Method::kPrack},
+        {"REFER", Method::kRefer},     {"PUBLISH", Method::kPublish},
+    };
+    for (const Row& row : kRows) {
+        if (row.text == token) return row.method;
+    }
+    return Method::kOther;
+}
+
+Error parse_start_line(std::string_view line, Message& message) noexcept {
+    message.start_line = line;
+    const std::string_view text = without_line_end(line);
+    // "SIP/" cannot begin a request: '/' is no token character.
+    if (text.size() >= 8 && kSipSlash.equals(text.data()) && text[3] == '/') {
+        if (!is_version(text.substr(0, text.find(' ')))) return Error::kNotSip;
+        return parse_status_line(text, message);
+    }
+    return parse_request_line(text, message);
+}
+
+}  // namespace lb::sip

@@ -1,0 +1,155 @@
+#pragma once
+
+// Small text tools that the parts of dp/sip share: character classes, trimming, names that are
+// compared whole and without regard to case, and a cursor over one header value.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace lb::sip {
+
+// LWS inside a value includes the CR LF of a folded line (RFC 3261 25.1): values are views of the
+// wire.
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+constexpr bool is_lws(char c) noexcept { return is_blank(c) || c == '\r' || c == '\n'; }
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr char to_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+constexpr bool is_letter(char c) noexcept { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
+
+// token (RFC 3261 25.1).
+inline constexpr auto kTokenChars = [] {
+    std::array<bool, 256> table{};
+    for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
+    for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
+    for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
+    for (const char c : std::string_view("-.!%*_+`'~")) table[static_cast<std::uint8_t>(c)] = true;
+    return table;
+}();
+constexpr bool is_token(char c) noexcept { return kTokenChars[static_cast<std::uint8_t>(c)]; }
+
+inline std::string_view between(const char* begin, const char* end) noexcept {
+    return {begin, static_cast<std::size_t>(end - begin)};
+}
+inline const char* end_of(std::string_view text) noexcept { return text.data() + text.size(); }
+
+inline std::string_view trimmed(std::string_view text) noexcept {
+    const char* begin = text.data();
+    const char* end = end_of(text);
+    while (begin < end && is_lws(*begin)) ++begin;
+    while (end > begin && is_lws(end[-1])) --end;
+    return between(begin, end);
+}
+
+// A name of N characters in lower case, letters and '-' only, compared in whole words: a byte is
+// or-ed with 0x20 only where the name has a letter, so that CR (0x0d) never passes for '-' (0x2d).
+template <std::size_t N>
+class Name {
+public:
+    consteval Name(const char (&text)[N + 1]) {  // NOLINT: implicit on purpose
+        for (std::size_t i = 0; i < N; ++i) {
+            lower_[i] = text[i];
+            fold_[i] = is_letter(text[i]) ? '\x20' : '\0';
+        }
+    }
+    // REQUIRES: N readable bytes.
+    bool equals(const char* at) const noexcept {
+        if constexpr (N >= 8) {
+            bool same = word<std::uint64_t>(at, 0) & word<std::uint64_t>(at, N - 8);
+            if constexpr (N > 16) same &= word<std::uint64_t>(at, 8);
+            static_assert(N <= 24);
+            return same;
+        } else if constexpr (N >= 4) {
+            return word<std::uint32_t>(at, 0) & word<std::uint32_t>(at, N - 4);
+        } else if constexpr (N >= 2) {
+            return word<std::uint16_t>(at, 0) & word<std::uint16_t>(at, N - 2);
+        } else {
+            return word<std::uint8_t>(at, 0);
+        }
+    }
+    bool is(std::string_view text) const noexcept {
+        return text.size() == N && equals(text.data());
+    }
+
+private:
+    template <class Word>
+    bool word(const char* at, std::size_t offset) const noexcept {
+        Word bytes, fold, lower;
+        std::memcpy(&bytes, at + offset, sizeof(Word));
+        std::memcpy(&fold, fold_ + offset, sizeof(Word));
+        std::memcpy(&lower, lower_ + offset, sizeof(Word));
+        return static_cast<Word>(bytes | fold) == lower;
+    }
+    char lower_[N] = {};
+    char fold_[N] = {};
+};
+template <std::size_t M>
+Name(const char (&)[M]) -> Name<M - 1>;
+
+// Walks one header value. Every take_ and skip_ stays within [at, end].
+struct Cursor {
+    const char* at;
+    const char* end;
+
+    explicit Cursor(std::string_view text) noexcept : at(text.data()), end(end_of(text)) {}
+
+    bool done() const noexcept { return at == end; }
+    bool is(char c) const noexcept { return at != end && *at == c; }
+    void skip_lws() noexcept {
+        while (at != end && is_lws(*at)) ++at;
+    }
+    bool take(char c) noexcept {
+        if (!is(c)) return false;
+        ++at;
+        return true;
+    }
+    // LWS around `c`: SLASH, COLON, SEMI and the like.
+    bool take_separator(char c) noexcept {
+        skip_lws();
+        if (!take(c)) return false;
+        skip_lws();
+        return true;
+    }
+    std::string_view take_token() noexcept {
+        const char* const begin = at;
+        while (at != end && is_token(*at)) ++at;
+        return between(begin, at);
+    }
+    std::string_view take_digits() noexcept {
+        const char* const begin = at;
+        while (at != end && is_digit(*at)) ++at;
+        return between(begin, at);
+    }
+    // The quoted string at the cursor, with its quotes. False when it has no end.
+    bool skip_quoted() noexcept {
+        for (++at; at != end; ++at) {
+            if (*at == '"') {
+                ++at;
+                return true;
+            }
+            if (*at == '\\' && ++at == end) return false;
+        }
+        return false;
+    }
+};
+
+// One parameter of a `;name=value` list.
+struct Param {
+    std::string_view text;  // with its semicolon
+    std::string_view name;
+    std::string_view value;  // empty for a flag; a quoted string keeps its quotes
+};
+
+// REQUIRES: cursor at ';'. Leaves the cursor behind the parameter and the LWS that follows. False
+// when it has no name, or a quoted value no end.
+bool take_param(Cursor& cursor, Param& param) noexcept;
+
+// Digits to a number, at most `max`; false when empty, not digits, or more.
+bool parse_number(std::string_view digits, std::uint64_t max, std::uint64_t& number) noexcept;
+bool parse_port(std::string_view digits, std::uint16_t& port) noexcept;
+
+}  // namespace lb::sip
