@@ -1,0 +1,161 @@
+#include "cp/rpc/jsonrpc.h"
+
+#include <nlohmann/json.hpp>
+
+namespace lb::rpc {
+namespace {
+
+using Json = nlohmann::ordered_json;  // params given as an object count in their order
+
+constexpr std::size_t kMessageMax = 127;  // fault texts longer than this are cut
+
+Param param_of(const Json& json) {
+    Param param;
+    if (json.is_boolean()) {
+        param.kind = Param::Kind::kInt;
+        param.number = json.get<bool>() ? 1 : 0;
+    } else if (json.is_number_integer()) {
+        param.kind = Param::Kind::kInt;
+        param.number = json.get<std::int64_t>();
+    } else if (json.is_number()) {
+        param.kind = Param::Kind::kDouble;
+        param.real = json.get<double>();
+    } else if (json.is_string()) {
+        param.kind = Param::Kind::kString;
+        param.text = json.get<std::string>();
+    } else {
+        param.kind = Param::Kind::kStruct;
+    }
+    return param;
+}
+
+std::optional<std::string> id_of(const Json& json) {
+    std::string out;
+    if (json.is_string()) {
+        append_json_string(out, json.get<std::string>());
+    } else if (json.is_number_float()) {
+        append_json_number(out, json.get<double>());
+    } else if (json.is_number()) {
+        out = json.dump();
+    } else {
+        out = "0";  // null, and whatever else cannot be an id
+    }
+    return out;
+}
+
+// False: the parameters are neither an array nor an object.
+bool read_params(const Json& json, Params& params) {
+    if (!json.is_array() && !json.is_object()) return false;
+    for (const Json& element : json) {
+        if (params.size() >= 4096) break;
+        params.add(param_of(element));
+    }
+    return true;
+}
+
+const Json* member(const Json& object, const char* name) {
+    const auto at = object.find(name);
+    return at == object.end() ? nullptr : &*at;
+}
+
+std::string envelope(const char* name, std::string_view payload,
+                     const std::optional<std::string>& id, JsonStyle style) {
+    const std::string_view colon = style.pretty ? ":\t" : ":";
+    const std::string_view line = style.pretty ? "\n\t" : "";
+    std::string out = "{";
+    out.append(line).append("\"jsonrpc\"").append(colon).append("\"2.0\",");
+    out.append(line).append("\"").append(name).append("\"").append(colon).append(payload);
+    if (id) out.append(",").append(line).append("\"id\"").append(colon).append(*id);
+    out += style.pretty ? "\n}" : "}";
+    return out;
+}
+
+std::string result_text(const Reply& reply, JsonStyle style) {
+    std::string out;
+    if (reply.list) {
+        append_json_array(out, reply.values, style, 1);
+    } else if (reply.values.empty()) {
+        append_json(out, Struct{}, style, 1);
+    } else {
+        append_json(out, reply.values.back(), style, 1);
+    }
+    return out;
+}
+
+std::string fault_text(const Fault& fault, JsonStyle style) {
+    Struct error{{"code", fault.code}, {"message", fault.text.substr(0, kMessageMax)}};
+    if (!fault.detail.empty()) error.add("data", fault.detail);
+    std::string out;
+    append_json(out, std::move(error), style, 1);
+    return out;
+}
+
+}  // namespace
+
+std::size_t first_document(std::string_view text) noexcept {
+    std::size_t depth = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            if (c == '\\') {
+                ++i;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = depth > 0;  // text before the document has no strings
+        } else if (c == '{' || c == '[') {
+            ++depth;
+        } else if ((c == '}' || c == ']') && depth > 0 && --depth == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+std::optional<JsonRequest> parse_json_request(std::string_view text) {
+    const std::size_t length = first_document(text);
+    if (length == 0) return std::nullopt;
+    const Json json = Json::parse(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(length),
+                                  nullptr, false);
+    if (json.is_discarded()) return std::nullopt;
+    JsonRequest request;
+    if (!json.is_object()) return request;
+    if (const Json* id = member(json, "id")) request.id = id_of(*id);
+    const Json* name = member(json, "reply_name");
+    if (name != nullptr && name->is_string()) request.reply_name = name->get<std::string>();
+    const Json* version = member(json, "jsonrpc");
+    const Json* method = member(json, "method");
+    if (version == nullptr || *version != "2.0" || method == nullptr || !method->is_string()) {
+        return request;
+    }
+    const Json* params = member(json, "params");
+    if (params != nullptr && !read_params(*params, request.params)) return request;
+    request.method = method->get<std::string>();
+    return request;
+}
+
+std::string write_json_reply(const JsonRequest& request, const Reply& reply, JsonStyle style) {
+    if (reply.fault) return envelope("error", fault_text(*reply.fault, style), request.id, style);
+    return envelope("result", result_text(reply, style), request.id, style);
+}
+
+std::string answer_json(Context& context, const JsonRequest& request, JsonStyle style) {
+    if (request.method.empty()) return write_json_reply(request, Reply{}, style);
+    const Method* method = find_method(request.method);
+    const Reply reply = method != nullptr ? call(context, *method, request.params)
+                                          : Reply::failed(500, "Method Not Found");
+    return write_json_reply(request, reply, style);
+}
+
+std::string answer_json_post(Context& context, std::string_view body) {
+    const JsonStyle style{.pretty = true};
+    std::optional<JsonRequest> request = parse_json_request(body);
+    if (request) return answer_json(context, *request, style);
+    JsonRequest broken;
+    broken.id = "null";
+    return write_json_reply(broken, Reply::failed(-32700, "Parse error"), style);
+}
+
+}  // namespace lb::rpc
