@@ -251,4 +251,28 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
     return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware, payload_sum);
 }
 
+void complete_checksums(Packet& packet) noexcept {
+    // Only the lengths matter here: a header checksum of zero must not stop the parser.
+    const std::size_t tag = packet.length > 13 && load_be16(packet.data + 12) == kEtherTypeVlan;
+    const std::size_t ip_offset = kEthernetHeader + tag * kVlanTag;
+    if (packet.length < ip_offset + kIpv4Header) return;
+    std::uint8_t* const ip = packet.data + ip_offset;
+    if (load_be16(ip - 2) == kEtherTypeIpv4) {
+        const std::size_t header = (ip[0] & 0x0fU) * 4;
+        if (header < kIpv4Header || packet.length < ip_offset + header) return;
+        store_be16(ip + 10, 0);
+        store_be16(ip + 10, static_cast<std::uint16_t>(~sum_of({ip, header})));
+    }
+
+    FrameView frame;
+    if (parse_frame(packet, frame, false) != FrameError::kNone || !frame.is_udp) return;
+    std::uint8_t* const udp = packet.data + frame.payload_offset - kUdpHeader;
+    const std::size_t length = kUdpHeader + frame.payload.size();
+    store_be16(udp + 6, 0);
+    const std::uint16_t pseudo =
+        pseudo_header_sum(frame.source.address, frame.target.address, kProtocolUdp,
+                          static_cast<std::uint32_t>(length));
+    store_be16(udp + 6, udp_checksum_of(add_sums(pseudo, sum_of({udp, length}))));
+}
+
 }  // namespace lb::net

@@ -87,4 +87,8 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
                                        std::size_t payload_size,
                                        std::uint16_t payload_sum) noexcept;
 
+// Does in software what write_udp_headers() left to the device with kOffload: for a frame that must be
+// fragmented or leaves by a way without offload. Anything but an unfragmented UDP frame stays as it is.
+void complete_checksums(Packet& packet) noexcept;
+
 }  // namespace lb::net
