@@ -52,17 +52,23 @@ std::vector<int> new_since(const std::vector<int>& before) {
     return fresh;
 }
 
-Result<std::uint16_t> find_or_plug(const std::string& device) {
+struct Found {
     std::uint16_t id = 0;
+    bool plugged = false;
+};
+
+Result<Found> find_or_plug(const std::string& device) {
+    Found found;
     const std::string name = name_of(device);
-    if (rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0) return id;
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &found.id) == 0) return found;
     if (const int error = rte_dev_probe(device.c_str()); error != 0) {
         return failed(device_error(device, "DPDK cannot open it", error));
     }
-    if (const int error = rte_eth_dev_get_port_by_name(name.c_str(), &id); error != 0) {
+    found.plugged = true;
+    if (const int error = rte_eth_dev_get_port_by_name(name.c_str(), &found.id); error != 0) {
         return failed(device_error(device, "DPDK opened it but has no port of that name", error));
     }
-    return id;
+    return found;
 }
 
 rte_eth_conf make_conf(const rte_eth_dev_info& info, const PortConfig& config,
@@ -89,12 +95,14 @@ rte_eth_conf make_conf(const rte_eth_dev_info& info, const PortConfig& config,
 
 }  // namespace
 
-Port::Port(std::string device, std::uint16_t id) : device_(std::move(device)), id_(id) {}
+Port::Port(std::string device, std::uint16_t id, bool plugged)
+    : device_(std::move(device)), id_(id), plugged_(plugged) {}
 
 Port::Port(Port&& other) noexcept
     : device_(std::move(other.device_)),
       id_(other.id_),
       owns_(std::exchange(other.owns_, false)),
+      plugged_(other.plugged_),
       rx_queues_(other.rx_queues_),
       tx_queues_(other.tx_queues_),
       checksum_offload_(other.checksum_offload_),
@@ -104,15 +112,18 @@ Port::Port(Port&& other) noexcept
 
 Port::~Port() {
     if (!owns_) return;
+    rte_eth_dev_info info{};
+    rte_eth_dev_info_get(id_, &info);
     rte_eth_dev_stop(id_);
     rte_eth_dev_close(id_);
+    if (plugged_ && info.device != nullptr) rte_dev_remove(info.device);
 }
 
 Result<Port> Port::create(const PortConfig& config, const MbufPool& pool) {
     const std::vector<int> before = find_device_sockets();
-    const Result<std::uint16_t> id = find_or_plug(config.device);
-    if (!id) return failed(id.error());
-    Port port(config.device, *id);
+    const Result<Found> found = find_or_plug(config.device);
+    if (!found) return failed(found.error());
+    Port port(config.device, found->id, found->plugged);
     if (Status status = port.configure(config, pool); !status) {
         return failed(std::move(status).error());
     }
@@ -134,8 +145,8 @@ Status Port::configure(const PortConfig& config, const MbufPool& pool) {
     rte_eth_conf conf = make_conf(info, config, rx_queues_);
     conf.intr_conf.rxq = 1;
     int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
-    interrupts_ = error == 0 && info.device != nullptr && conf.intr_conf.rxq != 0;
-    if (error != 0) {  // many virtual devices have no receive interrupts
+    interrupts_ = error == 0;  // so far; find_wake_fds() asks the driver
+    if (error != 0) {          // many virtual devices have no receive interrupts
         conf.intr_conf.rxq = 0;
         error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
     }
@@ -185,6 +196,8 @@ Status Port::set_up_queues(const PortConfig& config, const MbufPool& pool) {
 
 void Port::find_wake_fds(const std::vector<int>& sockets) {
     wake_fds_.assign(rx_queues_, -1);
+    interrupts_ = interrupts_ && rte_eth_dev_rx_intr_enable(id_, 0) == 0;
+    if (interrupts_) rte_eth_dev_rx_intr_disable(id_, 0);
     for (std::uint16_t queue = 0; interrupts_ && queue < rx_queues_; ++queue) {
         wake_fds_[queue] = rte_eth_dev_rx_intr_ctl_q_get_fd(id_, queue);
     }

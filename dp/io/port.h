@@ -75,7 +75,7 @@ public:
 
 private:
     struct Locks;
-    Port(std::string device, std::uint16_t id);
+    Port(std::string device, std::uint16_t id, bool plugged);
     Status configure(const PortConfig& config, const MbufPool& pool);
     Status set_up_queues(const PortConfig& config, const MbufPool& pool);
     void find_wake_fds(const std::vector<int>& sockets);
@@ -83,6 +83,7 @@ private:
     std::string device_;
     std::uint16_t id_;
     bool owns_ = true;
+    bool plugged_;  // by us: unplugged again at the end, so that its name is free
     std::uint16_t rx_queues_ = 1;
     std::uint16_t tx_queues_ = 1;
     bool checksum_offload_ = false;

@@ -1,0 +1,177 @@
+// The real worker on net_pcap ports: frames in from one capture, frames out to another. route() is
+// a stand-in, so that each verdict can be asked for.
+
+#include "dp/io/worker.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/dp/io/io_fixture.h"
+
+namespace lb::test {
+namespace {
+
+using core::Action;
+using core::DropReason;
+
+constexpr std::size_t kPayload = 14 + 20 + 8;  // Ethernet, IPv4, UDP
+
+Octets sip_like(std::size_t size, std::uint8_t first) {
+    Octets payload(size);
+    for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<std::uint8_t>(i * 7);
+    payload[0] = first;
+    return udp_frame({}, payload);
+}
+
+// What the stand-ins saw. One worker, one thread.
+struct Seen {
+    std::size_t frames = 0;
+    std::uint32_t headroom_least = UINT32_MAX;
+    std::uint32_t tailroom_least = UINT32_MAX;
+    std::size_t longest = 0;
+} seen;
+
+void look(const net::Packet& packet) noexcept {
+    ++seen.frames;
+    seen.headroom_least = std::min(seen.headroom_least, packet.headroom);
+    seen.tailroom_least = std::min(seen.tailroom_least, packet.tailroom);
+    seen.longest = std::max<std::size_t>(seen.longest, packet.length);
+}
+
+core::Verdict bounce(net::Packet& packet, const table::Tables&, core::Scratch&) noexcept {
+    look(packet);
+    return {Action::kForward, DropReason::kInternal, 0};
+}
+
+// Grows the front by as many bytes as the frame's payload begins with, times four.
+core::Verdict grow(net::Packet& packet, const table::Tables&, core::Scratch&) noexcept {
+    look(packet);
+    const std::size_t growth = std::size_t{packet.data[kPayload]} * 4;
+    packet.grow_front(static_cast<std::ptrdiff_t>(growth));
+    std::fill_n(packet.data, growth, std::uint8_t{0xab});
+    return {Action::kForward, DropReason::kInternal, 0};
+}
+
+// The first byte of the payload says which verdict.
+core::Verdict obey(net::Packet& packet, const table::Tables&, core::Scratch&) noexcept {
+    switch (packet.data[kPayload]) {
+        case 'F':
+            return {Action::kForward, DropReason::kInternal, 0};
+        case 'R':
+            return {Action::kReply, DropReason::kInternal, 0};
+        case 'P':
+            return {Action::kPunt, DropReason::kInternal, 0};
+        case 'S':
+            return {Action::kSlowPath, DropReason::kInternal, 0};
+        case 'N':
+            return {Action::kResolve, DropReason::kInternal, 0};
+        case 'O':
+            return {Action::kForward, DropReason::kInternal, 77};  // no such interface
+        default:
+            return core::drop(DropReason::kBadSip);
+    }
+}
+
+std::uint64_t dropped(const core::CounterValues& counts, DropReason reason) {
+    return counts.dropped[static_cast<std::size_t>(reason)];
+}
+
+TEST(Worker, SendsWhatRouteLeftInThePacket) {
+    Frames input;
+    for (std::size_t i = 0; i < 100; ++i) input.push_back(sip_like(1 + i * 14, 'F'));
+    seen = {};
+    PcapBench bench({{input}}, bounce);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_EQ(counts.received, 100U);
+    EXPECT_EQ(counts.forwarded, 100U);
+    EXPECT_TRUE(counts.balanced());
+    EXPECT_EQ(difference(bench.sent(0), input), "");
+}
+
+// Mbufs whose buffers were moved for a large growth come back as they were: three rounds through
+// the whole pool, and each frame finds all its headroom.
+TEST(Worker, EveryFrameHasHeadroomForTheLargestEdit) {
+    constexpr unsigned kMbufs = 1023;
+    Frames input, expected;
+    for (std::size_t i = 0; i < 3 * kMbufs; ++i) {
+        const auto growth = static_cast<std::uint8_t>(i % (kEditGrowthMax / 4 + 1));
+        input.push_back(sip_like(600, growth));
+        Octets grown(std::size_t{growth} * 4, 0xab);
+        put(grown, input.back());
+        expected.push_back(grown);
+    }
+    seen = {};
+    PcapBench bench({{input, net::kNoVlan, 9000}}, grow, kMbufs);
+    bench.run();
+    EXPECT_EQ(seen.frames, input.size());
+    EXPECT_EQ(seen.headroom_least, kHeadroom);
+    EXPECT_GE(seen.tailroom_least, io::kFrameRoom - 700);
+    EXPECT_EQ(bench.counters().forwarded, input.size());
+    EXPECT_EQ(bench.frames->available(), kMbufs);
+    EXPECT_EQ(difference(bench.sent(0), expected), "");
+}
+
+TEST(Worker, FramesInSeveralSegmentsBecomeOnePiece) {
+    Frames input;
+    for (const std::size_t size : {2000U, 2100U, 4000U, 8900U})
+        input.push_back(sip_like(size, 'F'));
+    seen = {};
+    PcapBench bench({{input, net::kNoVlan, 9000}}, bounce);
+    bench.run();
+    EXPECT_EQ(seen.longest, 8900U + kPayload);
+    EXPECT_EQ(seen.headroom_least, kHeadroom);
+    EXPECT_EQ(bench.counters().forwarded, input.size());
+    EXPECT_EQ(bench.jumbos->available(), 31U);
+    EXPECT_EQ(difference(bench.sent(0), input), "");
+}
+
+TEST(Worker, CountsEachFrameOnce) {
+    Frames input;
+    for (int i = 0; i < 50; ++i) {
+        for (const char verdict : {'F', 'R', 'P', 'S', 'N', 'O', 'D'}) {
+            input.push_back(sip_like(200, static_cast<std::uint8_t>(verdict)));
+        }
+    }
+    PcapBench bench({{input}}, obey);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_EQ(counts.received, 350U);
+    EXPECT_EQ(counts.forwarded, 50U);
+    EXPECT_EQ(counts.replied, 50U);
+    EXPECT_EQ(counts.punted, 100U);
+    EXPECT_EQ(counts.slow_path, 100U);
+    EXPECT_EQ(dropped(counts, DropReason::kNoTwin), 50U);
+    EXPECT_EQ(dropped(counts, DropReason::kInternal), 50U);
+    EXPECT_EQ(dropped(counts, DropReason::kBadSip), 50U);
+    EXPECT_TRUE(counts.balanced());
+    EXPECT_EQ(bench.sent(0).size(), 100U);
+}
+
+TEST(Worker, HandsFramesToTheControlThread) {
+    const Frames input{sip_like(300, 'S'), sip_like(1200, 'N')};
+    PcapBench bench({{input}}, obey);
+    bench.run();
+    std::vector<std::pair<Action, Octets>> taken;
+    const auto take = [&taken](const io::SlowFrame& item) {
+        taken.emplace_back(item.action, Octets(item.frame.begin(), item.frame.end()));
+    };
+    EXPECT_EQ(bench.slow_path->drain(1, take), 1U);
+    EXPECT_EQ(bench.slow_path->drain(8, take), 1U);
+    ASSERT_EQ(taken.size(), 2U);
+    EXPECT_EQ(taken[0], std::pair(Action::kSlowPath, input[0]));
+    EXPECT_EQ(taken[1], std::pair(Action::kResolve, input[1]));
+    EXPECT_EQ(bench.frames->available(), 4095U);
+}
+
+TEST(Worker, SlowPathIsBounded) {
+    Frames input(io::SlowPath::kSlots + 10, sip_like(100, 'S'));
+    PcapBench bench({{input}}, obey);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_EQ(counts.punted, io::SlowPath::kSlots);
+    EXPECT_EQ(dropped(counts, DropReason::kSlowPathFull), 10U);
+    EXPECT_TRUE(counts.balanced());
+}
+
+}  // namespace
+}  // namespace lb::test
