@@ -1,0 +1,31 @@
+#pragma once
+
+// Which final codes count as an answer: 200 to 299, and those of ds_ping_reply_codes.
+//
+// Source:  spec/dispatcher.md 4.5, golden/probe/p7-reply-codes.
+// Differs: only replies are tested against it; a timeout is a failure whatever it says (design.md
+// section 11).
+
+#include <bitset>
+#include <string_view>
+
+namespace lb::probe {
+
+class ReplyCodes {
+public:
+    ReplyCodes() noexcept;
+    // "class=3;code=404;code=500": code 100..699, class 1..6, in any order. Anything else between
+    // two ';' is ignored, and a ',' ends the text, both as in Kamailio.
+    static ReplyCodes parse(std::string_view text) noexcept;
+
+    bool accepts(unsigned code) const noexcept;
+
+private:
+    static constexpr unsigned kCodesEnd = 700;
+    void add(unsigned first, unsigned count) noexcept;
+    void add_field(std::string_view name, std::string_view value) noexcept;
+
+    std::bitset<kCodesEnd> accepted_;
+};
+
+}  // namespace lb::probe

@@ -1,0 +1,42 @@
+#include "probe/reply_codes.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace lb::probe {
+namespace {
+
+struct Row {
+    const char* text;
+    std::vector<unsigned> accepted, refused;
+};
+
+const Row kRows[] = {
+    {"", {200, 204, 299}, {0, 100, 199, 300, 404, 408, 503, 699, 700, 100000}},
+    {"code=404", {200, 404}, {403, 405, 503}},
+    {"class=4", {200, 400, 404, 408, 499}, {399, 500}},
+    {"class=4;code=500;class=3", {302, 404, 500, 200}, {501, 503, 603}},
+    {" code = 501 ; code=403 ;", {501, 403}, {502}},
+    {"code=501,code=403", {501}, {403}},
+    {"501,403", {200}, {501, 403}},
+    {"501;code=403", {403}, {501}},
+    {"code=99;code=700;code=100;code=699", {100, 699}, {99, 700}},
+    {"class=0;class=7;class=6", {600, 699}, {0, 99, 700}},
+    {"codes=404;Code=404;code=4o4;code=;code;=404", {200}, {404, 4}},
+    {"code=-404;code=99999999999999999999;code=503", {503}, {404}},
+    {";;;code=500;;", {500}, {501}},
+};
+
+TEST(ReplyCodes, ParsesAsDocumented) {
+    for (const Row& row : kRows) {
+        const ReplyCodes codes = ReplyCodes::parse(row.text);
+        for (const unsigned code : row.accepted)
+            EXPECT_TRUE(codes.accepts(code)) << row.text << code;
+        for (const unsigned code : row.refused)
+            EXPECT_FALSE(codes.accepts(code)) << row.text << code;
+    }
+}
+
+}  // namespace
+}  // namespace lb::probe
