@@ -92,6 +92,11 @@ struct DispatcherConfig {
     std::uint32_t ds_probing_threshold = 1, ds_inactive_threshold = 1;
     std::string ds_ping_reply_codes;
     std::uint32_t ds_probing_mode = 0;
+    bool ds_ping_spread = true;      // ours: false starts a round's pings all together
+    bool ping_icmp_errors = false;   // ours: an ICMP error ends a ping at once, as a failure
+    bool hold_until_probed = false;  // ours: no traffic to a destination before its first result
+    std::string ping_user_agent = "siplane (" SIPLANE_VERSION ")";  // empty: no such header
+    std::string event_command;  // ours: run as COMMAND down|up SET URI OLD NEW; empty: none
     bool ds_ping_latency_stats = false;
     bool ds_retain_latency_stats = false;
     std::int32_t ds_latency_estimator_alpha =
