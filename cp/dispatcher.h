@@ -32,11 +32,13 @@ struct DestinationRow {
     std::int64_t priority = 0;
     std::string attrs;
     std::string description;
+    std::string problem;  // not empty: why the source could not make sense of it; load() refuses it
 };
 
 // Attributes of spec/dispatcher.md 3.2 that have a meaning; `body` keeps them all.
 struct Attributes {
-    std::string body;  // as listed: one trailing ';' dropped
+    bool given = false;  // the row's text was not empty (";" is given, though its body is empty)
+    std::string body;    // as listed: one trailing ';' dropped
     std::string duid, socket, sockname, ping_socket, ping_from, obproxy;
     std::int32_t maxload = 0;
     std::int32_t weight = 0;
@@ -72,7 +74,16 @@ struct Destination {
     std::uint32_t probing_count = 0;
     std::uint32_t dlgload = 0;
 
+    // False for a destination that must not be looked up at load (flag 16, ds_dns_mode): list shows
+    // no IPADDR then, although a literal or a later lookup gives endpoints.
+    bool looked_up = false;
+    // What probing alone has learned: the state that a reload goes back to (design.md section 11).
+    std::uint32_t learned_flags = 0;
+    std::uint32_t learned_count = 0;
+
     bool skipped() const noexcept { return (flags & table::kSkipped) != 0; }
+    // False for transport=tcp, sips: and the like: listed, but never selected and not to be probed.
+    bool over_udp() const noexcept;
 };
 
 struct DestinationSet {
@@ -88,7 +99,10 @@ std::string state_letters(std::uint32_t flags, bool with_n);
 Result<std::uint32_t> parse_state(std::string_view text);
 
 // Attributes, or why the destination is refused (spec 3.2).
-Result<Attributes> parse_attributes(std::string_view text);
+// `warnings`, if given, collects sentences about values that were put right (weight=101 counts as
+// 0).
+Result<Attributes> parse_attributes(std::string_view text,
+                                    std::vector<std::string>* warnings = nullptr);
 
 // What a destination URI is, after the prefixing of spec 3.3 and before DNS.
 struct DestinationUri {
@@ -107,6 +121,7 @@ struct StateChange {
     std::string uri;
     std::uint32_t old_flags = 0;
     std::uint32_t new_flags = 0;
+    bool by_probe = false;  // else by a command
 
     bool skipped_changed() const noexcept {
         return ((old_flags & table::kSkipped) != 0) != ((new_flags & table::kSkipped) != 0);
@@ -126,10 +141,11 @@ struct DispatcherOptions {
     std::uint32_t probing_threshold = 1;
     std::uint32_t inactive_threshold = 1;
     bool latency_stats = false;
-    std::int32_t latency_alpha = 900;                       // per mille, 5.6 meaning
     bool call_load = false;     // ds_hash_size > 0: dispatcher.list shows RUNTIME
     bool newer_output = false;  // compat = "6.1": IDX, IUID, N letter, overload fields
-    std::function<bool(std::string_view)> is_local_socket;  // attr socket; empty: all accepted
+    std::int32_t latency_alpha = 900;                         // per mille, 5.6 meaning
+    std::function<bool(std::string_view)> is_local_socket;    // attr socket; empty: all accepted
+    std::function<bool(std::string_view)> is_local_sockname;  // attr sockname; likewise
 };
 
 class Dispatcher {
@@ -142,11 +158,14 @@ public:
     struct LoadReport {
         std::size_t loaded = 0;
         std::vector<std::string> bad_rows;
+        std::vector<std::string> warnings;  // rows that serve, though not as written
     };
     Result<LoadReport> load(const std::vector<DestinationRow>& rows, const Resolver& resolve,
                             bool all_or_nothing);
 
-    // RPC dispatcher.add / remove (spec 6.1, order as design.md section 11).
+    // RPC dispatcher.add / remove (spec 6.1, order as design.md section 11). A refused row is an
+    // error here and changes nothing; Kamailio's RPC says Ok to it unless ds_load_mode is 1.
+    // Removing what is not there is no error, a URI that is none is.
     Status add(const DestinationRow& row, const Resolver& resolve);
     Status remove(std::int32_t setid, std::string_view uri);
 
@@ -158,6 +177,8 @@ public:
     // A probe's verdict, or a mark: the state machine of spec 4.2.
     void probe_result(table::DestinationId id, bool success, std::optional<std::int32_t> latency_ms,
                       bool timed_out);
+    // A later look-up of the host (ds_dns_mode 4, flag 16). Empty: unreachable until the next one.
+    void resolved(table::DestinationId id, std::vector<Endpoint> endpoints);
 
     // In the order of dispatcher.list: post-order of the AVL tree that grew in order of appearance
     // (6.3).
@@ -170,6 +191,8 @@ public:
     std::vector<StateChange> take_changes();
     // Grows with each change of anything that the workers' tables depend on.
     std::uint64_t version() const noexcept;
+    // Grows with each latency sample: of interest where a service selects by latency (13).
+    std::uint64_t latency_version() const noexcept;
 
     const DispatcherOptions& options() const noexcept;
 

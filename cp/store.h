@@ -40,7 +40,8 @@ public:
 
     // All rows, in the order the database gives them (ascending id). A column holding a wrong type
     // gives a row that Dispatcher::load refuses and names.
-    Result<std::vector<DestinationRow>> rows() const;
+    // `description` is filled in only where asked for: nothing but people reads it.
+    Result<std::vector<DestinationRow>> rows(bool with_description = false) const;
 
     // As `kamctl dispatcher add`, `rm ID`. REQUIRES: table_version 4. insert returns the new id;
     // nothing is checked but what the table itself asks. remove fails with kNotFound for an unknown

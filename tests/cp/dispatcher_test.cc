@@ -1,0 +1,557 @@
+#include "cp/dispatcher.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace lb::cp {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// Resolves what `kHosts` has, as a DNS server without anything else.
+Result<std::vector<Endpoint>> resolve(const DestinationUri& uri) {
+    static const std::map<std::string, std::vector<std::string>> kHosts = {
+        {"gw.example", {"192.0.2.1:5060", "192.0.2.2:5060"}}};
+    const auto found = kHosts.find(uri.host);
+    if (found == kHosts.end()) return failed(Errc::kNotFound, "no such host");
+    std::vector<Endpoint> out;
+    for (const std::string& text : found->second) out.push_back(*Endpoint::parse(text));
+    return out;
+}
+
+DestinationRow row(std::int64_t setid, std::string destination, std::int64_t flags = 0,
+                   std::int64_t priority = 0, std::string attrs = {}) {
+    DestinationRow out;
+    out.setid = setid;
+    out.destination = std::move(destination);
+    out.flags = flags;
+    out.priority = priority;
+    out.attrs = std::move(attrs);
+    return out;
+}
+
+std::vector<DestinationRow> numbered(std::vector<DestinationRow> rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        rows[i].id = static_cast<std::int64_t>(i) + 1;
+        rows[i].origin = "dispatcher row " + std::to_string(i + 1);
+    }
+    return rows;
+}
+
+// "2/sip:h AX 10": what dispatcher.list short shows, a line per destination.
+Lines listed(const Dispatcher& dispatcher) {
+    Lines out;
+    for (const DestinationSet& set : dispatcher.sets()) {
+        for (const Destination& d : set.members) {
+            out.push_back(std::to_string(set.id) + "/" + d.uri + " " +
+                          state_letters(d.flags, false) + " " + std::to_string(d.priority));
+        }
+    }
+    return out;
+}
+
+Destination& at(Dispatcher& dispatcher, std::int32_t set, std::size_t index = 0) {
+    return dispatcher.find_set(set)->members.at(index);
+}
+
+std::string letters(Dispatcher& dispatcher, std::int32_t set = 1) {
+    return state_letters(at(dispatcher, set).flags, true);
+}
+
+// The table of golden/kamcmd s06 and s07.
+std::vector<DestinationRow> four_gateways() {
+    return numbered({row(1, "sip:127.0.61.1:5060", 0, 10, "duid=a1;weight=50"),
+                     row(1, "sip:127.0.61.2:5060", 0, 10),
+                     row(1, "sip:127.0.61.3:5070;transport=udp", 8, 5,
+                         "duid=a3;socket=udp:127.0.60.1:5060;maxload=30"),
+                     row(2, "sip:127.0.61.4", 0, 0, "rweight=20;duid=dd")});
+}
+
+TEST(Dispatcher, OrderOfGoldenS07) {
+    Dispatcher dispatcher({});
+    const auto report = dispatcher.load(four_gateways(), resolve, true);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->loaded, 4u);
+    EXPECT_EQ(dispatcher.size(), 4u);
+    EXPECT_EQ(listed(dispatcher),
+              (Lines{"2/sip:127.0.61.4 AX 0", "1/sip:127.0.61.2:5060 AX 10",
+                     "1/sip:127.0.61.1:5060 AX 10", "1/sip:127.0.61.3:5070;transport=udp AP 5"}));
+}
+
+// golden/kamcmd s02: rows refused, put right and listed. 127.0.61.25 twice stays twice.
+TEST(Dispatcher, OddRowsOfGoldenS02) {
+    DispatcherOptions options;
+    options.is_local_socket = [](std::string_view text) { return text == "udp:127.0.60.1:5060"; };
+    options.is_local_sockname = [](std::string_view) { return false; };
+    Dispatcher dispatcher(options);
+    const auto rows =
+        numbered({row(1, "sip:127.0.61.10", 0, 0, "weight=101"),
+                  row(1, "127.0.61.13:5090"),
+                  row(1, "sip:bad host"),
+                  row(1, "sip:nosuch.invalid"),
+                  row(1, "sip:nosuch.invalid", 16, 0, "duid=nodns"),
+                  row(1, "sip:localhost:5091;transport=tcp"),
+                  row(1, "sip:127.0.61.14", 4, 3),
+                  row(1, "sip:127.0.61.15", 1, 3),
+                  row(1, "sip:127.0.61.16", 2, 3),
+                  row(1, "sip:127.0.61.17", 9, 3),
+                  row(1, "sip:127.0.61.18", 12, 3),
+                  row(1, "sip:127.0.61.19", 10, 3),
+                  row(1, "sip:127.0.61.20", 32, 3),
+                  row(1, "sip:127.0.61.21", 7, -4),
+                  row(1, "sip:127.0.61.22", 0, 0, "socket=udp:127.0.0.99:5060"),
+                  row(1, "sip:127.0.61.23", 0, 0, "sockname=nope"),
+                  row(1, "sip:127.0.61.25", 0, 0, "latency=12;cc=1;weight=9"),
+                  row(1, "sip:127.0.61.25", 0, 0, "duid=twin"),
+                  row(1, "sips:127.0.61.26", 0, 0, "rweight=0"),
+                  row(1, "sip:user@127.0.61.27:5060", 0, 0, "weight=abc"),
+                  row(0, "sip:127.0.61.28", 0, 70000),
+                  row(-5, "sip:127.0.61.29"),
+                  row(2147483647, "sip:127.0.61.30", 0, 0, "\"q\"=1"),
+                  row(3, "sip:127.0.61.31", 0, 0, "duid"),
+                  row(3, "sip:127.0.61.32", 0, 0, "duid=a b;weight=4"),
+                  row(3, "sip:127.0.61.33", 0, 0, ";"),
+                  row(3, "sip:127.0.61.34", 0, 0, "duid=\"quoted;x\";weight=2"),
+                  row(3, ""),
+                  row(3, "sip:127.0.61.35;lr;foo=b%20r", 0, 0, " duid = s ; weight = 8 ")});
+    const auto report = dispatcher.load(rows, resolve, false);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(listed(dispatcher),
+              (Lines{"-5/sip:127.0.61.29 AX 0",          "1/sip:127.0.61.20 AX 3",
+                     "1/sip:127.0.61.19 TP 3",           "1/sip:127.0.61.18 DP 3",
+                     "1/sip:127.0.61.17 IP 3",           "1/sip:127.0.61.16 TX 3",
+                     "1/sip:127.0.61.15 IX 3",           "1/sip:127.0.61.14 DX 3",
+                     "1/sip:user@127.0.61.27:5060 AX 0", "1/sips:127.0.61.26 AX 0",
+                     "1/sip:127.0.61.25 AX 0",           "1/sip:127.0.61.25 AX 0",
+                     "1/sip:nosuch.invalid AX 0",        "1/sip:127.0.61.13:5090 AX 0",
+                     "1/sip:127.0.61.10 AX 0",           "1/sip:127.0.61.21 IX -4",
+                     "2147483647/sip:127.0.61.30 AX 0",  "3/sip:127.0.61.34 AX 0",
+                     "3/sip:127.0.61.33 AX 0",           "3/sip:127.0.61.31 AX 0",
+                     "0/sip:127.0.61.28 AX 70000"}));
+    ASSERT_EQ(report->bad_rows.size(), 8u);
+    EXPECT_EQ(report->bad_rows[0],
+              "dispatcher row 3: destination \"sip:bad host\": white space, control characters, "
+              "quotes and angle brackets are not allowed");
+    EXPECT_EQ(report->bad_rows[1],
+              "dispatcher row 4: host nosuch.invalid does not resolve: no such host");
+    EXPECT_EQ(report->bad_rows[3],
+              "dispatcher row 15: socket udp:127.0.0.99:5060 is no listener of ours");
+    EXPECT_EQ(report->bad_rows[4], "dispatcher row 16: sockname nope is no listener's name");
+    ASSERT_EQ(report->warnings.size(), 3u);
+    EXPECT_EQ(report->warnings[1],
+              "dispatcher row 19: sips:127.0.61.26: gets no traffic: only UDP is spoken");
+
+    const Destination& measured = dispatcher.find_set(1)->members.at(10);
+    EXPECT_EQ(measured.attrs.weight, 9);
+    EXPECT_EQ(measured.latency.average, 12);
+    EXPECT_EQ(measured.latency.max, 12);
+    EXPECT_EQ(measured.latency.count, 10000u);
+    EXPECT_FALSE(dispatcher.find_set(1)->members.at(11).looked_up);  // nosuch.invalid
+    EXPECT_TRUE(dispatcher.find_set(1)->members.at(11).endpoints.empty());
+}
+
+TEST(Dispatcher, NumbersThatDoNotFitAreRefused) {
+    Dispatcher dispatcher({});
+    auto wrong = row(1, "sip:1.2.3.4");
+    wrong.problem = "setid \"x\" is not an integer";
+    const auto report =
+        dispatcher.load(numbered({row(2147483648, "sip:1.2.3.4"), row(1, "sip:1.2.3.4", -1),
+                                  row(1, "sip:1.2.3.4", 0, 1LL << 40), wrong}),
+                        resolve, false);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->loaded, 0u);
+    ASSERT_EQ(report->bad_rows.size(), 4u);
+    EXPECT_EQ(report->bad_rows[3], "dispatcher row 4: setid \"x\" is not an integer");
+}
+
+TEST(Dispatcher, AllOrNothingKeepsTheOldTable) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    const Lines before = listed(dispatcher);
+    const std::uint64_t version = dispatcher.version();
+    const auto rows =
+        numbered({row(4, "sip:no such host"), row(4, "sip:127.0.61.151"), row(4, "")});
+    const auto refused = dispatcher.load(rows, resolve, true);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message.starts_with("dispatcher row 1: "))
+        << refused.error().message;
+    EXPECT_TRUE(refused.error().message.ends_with("(and 1 more bad rows)"));
+    EXPECT_EQ(listed(dispatcher), before);
+    EXPECT_EQ(dispatcher.version(), version);
+
+    // ds_load_mode 1 asks the same of a start.
+    DispatcherOptions strict;
+    strict.load_mode_strict = true;
+    EXPECT_FALSE(Dispatcher(strict).load(rows, resolve, false));
+}
+
+TEST(Dispatcher, AnEmptyTableIsATable) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    ASSERT_TRUE(dispatcher.load({}, resolve, true));
+    EXPECT_TRUE(dispatcher.sets().empty());
+    EXPECT_FALSE(dispatcher.set_state(1, "sip:127.0.61.1:5060", 1));  // s06 015
+    EXPECT_TRUE(dispatcher.set_state(1, "all", 1));                   // s06 016
+    EXPECT_TRUE(dispatcher.remove(1, "sip:127.0.61.1:5060"));         // s06 017
+    EXPECT_TRUE(dispatcher.add(row(3, "sip:127.0.61.77:5080"), resolve));
+    EXPECT_EQ(listed(dispatcher), (Lines{"3/sip:127.0.61.77:5080 AX 0"}));
+}
+
+// As golden/kamcmd s07, but for the orders of equal priorities and sets, which stay (design.md 11).
+TEST(Dispatcher, AddAndRemove) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:127.0.61.1:5060", *parse_state("ip")));
+    const Lines first = listed(dispatcher);
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.61.77:5080"), resolve));
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.61.78:5080", 8), resolve));
+    ASSERT_TRUE(dispatcher.add(row(1, "127.0.61.160", 0, 7), resolve));
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.61.161", 0, 10, "duid=n1"), resolve));
+    EXPECT_EQ(listed(dispatcher),
+              (Lines{"2/sip:127.0.61.4 AX 0", "1/sip:127.0.61.161 AX 10",
+                     "1/sip:127.0.61.2:5060 AX 10", "1/sip:127.0.61.1:5060 IP 10",
+                     "1/sip:127.0.61.160 AX 7", "1/sip:127.0.61.3:5070;transport=udp AP 5",
+                     "1/sip:127.0.61.78:5080 AP 0", "1/sip:127.0.61.77:5080 AX 0"}));
+
+    ASSERT_TRUE(dispatcher.add(row(55, "sip:127.0.61.162"), resolve));
+    EXPECT_EQ(dispatcher.sets().size(), 3u);
+    EXPECT_EQ(dispatcher.sets()[2].id, 2);               // 1 55 2: the tree of 1, 2, 55
+    ASSERT_TRUE(dispatcher.remove(55, "127.0.61.162"));  // the argument is prefixed as well
+    EXPECT_EQ(dispatcher.find_set(55), nullptr);
+
+    // Twins go together; what does not match is no error; case counts; a bad URI is one.
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.61.77:5080"), resolve));
+    const std::uint64_t version = dispatcher.version();
+    ASSERT_TRUE(dispatcher.remove(1, "SIP:127.0.61.77:5080"));
+    ASSERT_TRUE(dispatcher.remove(77, "sip:127.0.61.77:5080"));
+    EXPECT_EQ(dispatcher.version(), version);
+    EXPECT_FALSE(dispatcher.remove(1, "sip:bad host"));
+    for (const char* uri :
+         {"sip:127.0.61.77:5080", "sip:127.0.61.78:5080", "sip:127.0.61.160", "sip:127.0.61.161"}) {
+        ASSERT_TRUE(dispatcher.remove(1, uri));
+    }
+    EXPECT_EQ(listed(dispatcher), first);
+    EXPECT_FALSE(dispatcher.add(row(55, "sip:nosuch.invalid"), resolve));
+    EXPECT_TRUE(dispatcher.add(row(55, "sip:nosuch.invalid", 16), resolve));
+    EXPECT_EQ(dispatcher.find_set(55)->members.size(), 1u);
+}
+
+TEST(Dispatcher, SetState) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "SIP:127.0.61.2:5060", *parse_state("dp")));  // any case
+    EXPECT_EQ(letters(dispatcher), "DX");
+    ASSERT_TRUE(dispatcher.set_duid_state(1, "A3", *parse_state("t")));
+    EXPECT_EQ(state_letters(at(dispatcher, 1, 2).flags, false), "TX");
+    EXPECT_FALSE(dispatcher.set_state(1, "sip:127.0.61.4", 1));  // other set
+    EXPECT_FALSE(dispatcher.set_state(9, "sip:127.0.61.4", 1));
+    EXPECT_FALSE(dispatcher.set_duid_state(1, "", 1));
+    const auto missing = dispatcher.set_duid_state(1, "zz", 1);
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().code, Errc::kNotFound);
+
+    const std::vector<StateChange> changes = dispatcher.take_changes();
+    ASSERT_EQ(changes.size(), 2u);
+    EXPECT_EQ(changes[0].uri, "sip:127.0.61.2:5060");
+    EXPECT_TRUE(changes[0].skipped_changed());
+    EXPECT_FALSE(changes[0].by_probe);
+    EXPECT_FALSE(changes[1].skipped_changed());
+    EXPECT_TRUE(dispatcher.take_changes().empty());
+
+    const std::uint64_t version = dispatcher.version();
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("ap")));
+    EXPECT_GT(dispatcher.version(), version);
+    for (const Destination& d : dispatcher.find_set(1)->members) EXPECT_EQ(d.flags, 8u);
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("ap")));
+    EXPECT_EQ(dispatcher.take_changes().size(), 3u);  // once each
+}
+
+TEST(Dispatcher, ConfiguredBitsOutliveAStateChange) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4", 16 | 32)}, resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.2.3.4", *parse_state("i")));
+    EXPECT_EQ(at(dispatcher, 1).flags, 1u | 16 | 32);
+    EXPECT_EQ(letters(dispatcher), "IN");
+}
+
+TEST(State, ArgumentsAndLetters) {
+    struct Row {
+        const char* text;
+        std::uint32_t bits;
+    };
+    constexpr Row kRows[] = {{"0", 1}, {"i", 1},   {"I", 1},  {"ip", 9}, {"1", 0},
+                             {"a", 0}, {"AP", 8},  {"2", 4},  {"d", 4},  {"dp", 4},
+                             {"3", 2}, {"tp", 10}, {"10", 0}, {"ax", 0}, {"i p", 1}};
+    for (const Row& one : kRows) EXPECT_EQ(parse_state(one.text).value(), one.bits) << one.text;
+    EXPECT_EQ(parse_state("").error().message, "Invalid State Parameter");
+    EXPECT_EQ(parse_state("x").error().message, "Unknown State Value");
+    EXPECT_EQ(parse_state("-1").error().message, "Unknown State Value");
+
+    EXPECT_EQ(state_letters(0, false), "AX");
+    EXPECT_EQ(state_letters(1 | 4, false), "IX");
+    EXPECT_EQ(state_letters(4 | 8, false), "DP");
+    EXPECT_EQ(state_letters(2 | 32, false), "TX");
+    EXPECT_EQ(state_letters(2 | 32, true), "TN");
+    EXPECT_EQ(state_letters(8 | 32, true), "AP");
+}
+
+DispatcherOptions probing(std::uint32_t threshold, std::uint32_t inactive = 1) {
+    DispatcherOptions options;
+    options.probing_mode = 1;
+    options.probing_threshold = threshold;
+    options.inactive_threshold = inactive;
+    return options;
+}
+
+TEST(Probing, ThreeFailuresAndBack) {
+    Dispatcher dispatcher(probing(3, 2));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
+    const table::DestinationId id = at(dispatcher, 1).id;
+    const auto after = [&](bool success) {
+        dispatcher.probe_result(id, success, std::nullopt, !success);
+        return letters(dispatcher);
+    };
+    EXPECT_EQ(after(true), "AP");
+    EXPECT_EQ(after(false), "TP");
+    EXPECT_EQ(after(true), "AP");  // clears the count
+    EXPECT_EQ(after(false), "TP");
+    EXPECT_EQ(after(false), "TP");
+    EXPECT_EQ(after(false), "IP");
+    EXPECT_EQ(after(true), "IP");
+    EXPECT_EQ(after(false), "IP");  // clears the count of successes
+    EXPECT_EQ(after(true), "IP");
+    EXPECT_EQ(after(true), "AP");
+
+    const auto changes = dispatcher.take_changes();
+    ASSERT_EQ(changes.size(), 6u);
+    EXPECT_TRUE(changes[0].by_probe);
+    EXPECT_EQ(std::count_if(changes.begin(), changes.end(),
+                            [](const StateChange& c) { return c.skipped_changed(); }),
+              2);
+}
+
+TEST(Probing, ADisabledDestinationTakesNoResult) {
+    Dispatcher dispatcher(probing(1));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.2.3.4", *parse_state("d")));
+    dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
+    EXPECT_EQ(letters(dispatcher), "DX");
+    dispatcher.probe_result(table::DestinationId{9999}, true, 5, false);  // gone: nothing
+}
+
+// Mode 1: `set_state i` lasts until the next good answer only (golden 16).
+TEST(Probing, SetInactiveLastsUntilTheNextAnswer) {
+    Dispatcher dispatcher(probing(3));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("i")));
+    EXPECT_EQ(letters(dispatcher), "IX");
+    dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
+    EXPECT_EQ(letters(dispatcher), "AP");
+}
+
+TEST(Reload, KeepsWhatProbingLearned) {
+    Dispatcher dispatcher(probing(2));
+    const auto rows = numbered({row(1, "sip:1.1.1.1"), row(1, "sip:1.1.1.2"), row(1, "sip:1.1.1.3"),
+                                row(1, "sip:1.1.1.4", 0, 0, "duid=x"), row(1, "sip:1.1.1.5", 4)});
+    ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+    std::map<std::string, table::DestinationId> ids;
+    for (const Destination& d : dispatcher.find_set(1)->members) ids[d.uri] = d.id;
+    const auto probe = [&](const std::string& uri, bool success) {
+        dispatcher.probe_result(ids[uri], success, std::nullopt, false);
+    };
+    probe("sip:1.1.1.1", false);
+    probe("sip:1.1.1.1", false);  // IP
+    probe("sip:1.1.1.2", true);   // AP
+    probe("sip:1.1.1.3", false);  // TP, one failure counted
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.1.1.2", *parse_state("d")));
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.1.1.5", *parse_state("a")));
+    probe("sip:1.1.1.5", true);
+
+    auto next = rows;
+    next[3].attrs = "duid=y";               // another destination now
+    next.push_back(row(2, "sip:1.1.1.1"));  // another set
+    next.insert(next.begin(), row(1, "sip:1.1.1.9"));
+    ASSERT_TRUE(dispatcher.load(next, resolve, true));
+    std::map<std::string, std::string> states;
+    for (const Destination& d : dispatcher.find_set(1)->members) {
+        states[d.uri] = state_letters(d.flags, false);
+        EXPECT_EQ(ids.contains(d.uri) && ids[d.uri] == d.id,
+                  d.uri != "sip:1.1.1.9" && d.uri != "sip:1.1.1.4");
+        EXPECT_EQ(dispatcher.find(d.id), &d);
+    }
+    EXPECT_EQ(states["sip:1.1.1.1"], "IP");
+    EXPECT_EQ(states["sip:1.1.1.2"], "AP");  // the operator's D is forgotten, the probe's P is not
+    EXPECT_EQ(states["sip:1.1.1.3"], "TP");
+    EXPECT_EQ(states["sip:1.1.1.4"], "AX");
+    EXPECT_EQ(states["sip:1.1.1.5"], "DX");  // the row's D counts again
+    EXPECT_EQ(letters(dispatcher, 2), "AX");
+    probe("sip:1.1.1.3", false);  // the second in a row
+    EXPECT_EQ(state_letters(dispatcher.find(ids["sip:1.1.1.3"])->flags, false), "IP");
+}
+
+TEST(Reload, AChangedRowIsWhatTheOperatorWants) {
+    Dispatcher dispatcher(probing(1));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1")}, resolve, true));
+    dispatcher.probe_result(at(dispatcher, 1).id, false, std::nullopt, true);
+    EXPECT_EQ(letters(dispatcher), "IP");
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 4)}, resolve, true));
+    EXPECT_EQ(letters(dispatcher), "DX");
+}
+
+TEST(Reload, ForgetsAllWithoutKeepsState) {
+    DispatcherOptions options = probing(1);
+    options.reload_keeps_state = false;
+    options.latency_stats = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    const table::DestinationId id = at(dispatcher, 1).id;
+    for (int i = 0; i < 3; ++i) dispatcher.probe_result(id, true, 20, false);
+    dispatcher.probe_result(id, false, std::nullopt, true);
+    EXPECT_EQ(letters(dispatcher), "IP");
+    EXPECT_EQ(at(dispatcher, 1).latency.timeout, 1u);
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    EXPECT_EQ(letters(dispatcher), "AX");
+    EXPECT_EQ(at(dispatcher, 1).latency.count, 0u);
+    EXPECT_EQ(at(dispatcher, 1).id, id);  // still the same destination
+}
+
+TEST(Reload, TwinsKeepTheirPlaces) {
+    Dispatcher dispatcher(probing(1));
+    const std::vector<DestinationRow> rows = {row(1, "sip:1.1.1.1", 0, 5),
+                                              row(1, "sip:1.1.1.1", 0, 1)};
+    ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+    const auto first = at(dispatcher, 1, 0).id, second = at(dispatcher, 1, 1).id;
+    EXPECT_NE(first, second);
+    dispatcher.probe_result(second, false, std::nullopt, true);
+    ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+    EXPECT_EQ(at(dispatcher, 1, 0).id, first);
+    EXPECT_EQ(at(dispatcher, 1, 1).id, second);
+    EXPECT_EQ(state_letters(at(dispatcher, 1, 1).flags, false), "IP");
+}
+
+TEST(Latency, CountsOnlyWhileProbing) {
+    DispatcherOptions options = probing(1);
+    options.latency_stats = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1")}, resolve, true));
+    const Destination& d = at(dispatcher, 1);
+    dispatcher.probe_result(d.id, true, 90, false);  // AX: not counted
+    EXPECT_EQ(d.latency.count, 0u);
+    dispatcher.probe_result(d.id, true, 10, false);
+    dispatcher.probe_result(d.id, true, 20, false);
+    EXPECT_EQ(d.latency.count, 2u);
+    EXPECT_EQ(d.latency.min, 10);
+    EXPECT_EQ(d.latency.max, 20);
+    EXPECT_FLOAT_EQ(d.latency.average, 15);
+    EXPECT_FLOAT_EQ(d.latency.estimate, 15);
+    EXPECT_NEAR(d.latency.stdev, 7.0711, 0.001);
+    dispatcher.probe_result(d.id, false, std::nullopt, true);
+    EXPECT_EQ(d.latency.timeout, 1u);
+    EXPECT_EQ(d.latency.count, 2u);
+    for (int i = 0; i < 7; ++i) dispatcher.probe_result(d.id, true, 15, false);
+    EXPECT_FLOAT_EQ(d.latency.estimate, 15);  // nine samples: the average
+    dispatcher.probe_result(d.id, true, 115, false);
+    EXPECT_FLOAT_EQ(d.latency.estimate, 0.9f * 15 + 0.1f * 115);
+    EXPECT_FLOAT_EQ(d.latency.average, 25);
+}
+
+TEST(Latency, ASteadyAverageIsFrozen) {
+    DispatcherOptions options = probing(1);
+    options.latency_stats = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8)}, resolve, true));
+    const Destination& d = at(dispatcher, 1);
+    for (int i = 0; i < 10; ++i) dispatcher.probe_result(d.id, true, 15, false);
+    EXPECT_EQ(d.latency.count, 10u);
+    dispatcher.probe_result(d.id, true, 15, false);
+    EXPECT_EQ(d.latency.count, 10000u);
+}
+
+TEST(Latency, CongestionLowersTheRelativeWeight) {
+    DispatcherOptions options = probing(1);
+    options.latency_stats = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(
+        dispatcher.load({row(1, "sip:1.1.1.1", 8, 0, "cc=1;weight=50;rweight=50;latency=20"),
+                         row(1, "sip:1.1.1.2", 8, 0, "cc=1;weight=50;rweight=50;latency=20")},
+                        resolve, true));
+    const std::uint64_t version = dispatcher.version();
+    Destination& slow = at(dispatcher, 1, 0);
+    dispatcher.probe_result(slow.id, true, 220, false);
+    // estimate 0.9*20 + 0.1*220 = 40, average 20.02: congestion 19
+    EXPECT_EQ(slow.rweight, 31);
+    EXPECT_GT(dispatcher.version(), version);
+    for (int i = 0; i < 20; ++i) dispatcher.probe_result(slow.id, true, 2000, false);
+    EXPECT_EQ(slow.rweight, 0);
+    dispatcher.probe_result(at(dispatcher, 1, 1).id, true, 1000, false);
+    // Both at 0: each gets sum of congestion * 16 over its own, the slower one less.
+    EXPECT_GT(slow.rweight, 0);
+    EXPECT_GT(at(dispatcher, 1, 1).rweight, slow.rweight);
+    const auto sets = dispatcher.table_sets([](const Attributes&) { return table::kNoListener; });
+    EXPECT_LE(sets[0].members[1].rweight, 100);
+    EXPECT_GT(sets[0].members[1].rweight, sets[0].members[0].rweight);
+}
+
+TEST(Names, ResolveAtLoadUnlessToldNotTo) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:gw.example"), row(2, "sip:nosuch.invalid", 16),
+                                 row(3, "sip:1.2.3.4", 16), row(4, "sip:[2001:db8::1]:5070")},
+                                resolve, true));
+    EXPECT_EQ(at(dispatcher, 1).endpoints.size(), 2u);
+    EXPECT_TRUE(at(dispatcher, 1).looked_up);
+    EXPECT_TRUE(at(dispatcher, 2).endpoints.empty());
+    EXPECT_EQ(at(dispatcher, 3).endpoints.at(0).text(), "1.2.3.4:5060");
+    EXPECT_FALSE(at(dispatcher, 3).looked_up);
+    EXPECT_EQ(at(dispatcher, 4).endpoints.at(0).text(), "[2001:db8::1]:5070");
+
+    const std::uint64_t version = dispatcher.version();
+    const table::DestinationId id = at(dispatcher, 2).id;
+    dispatcher.resolved(id, {*Endpoint::parse("192.0.2.9:5060")});
+    EXPECT_EQ(dispatcher.version(), version + 1);
+    dispatcher.resolved(id, {*Endpoint::parse("192.0.2.9:5060")});
+    EXPECT_EQ(dispatcher.version(), version + 1);
+
+    DispatcherOptions lazy;
+    lazy.dns_mode = 2;
+    EXPECT_TRUE(Dispatcher(lazy).load({row(1, "sip:nosuch.invalid")}, resolve, true));
+    EXPECT_FALSE(
+        Dispatcher(DispatcherOptions{}).load({row(1, "sip:nosuch.invalid")}, resolve, true));
+}
+
+TEST(Dispatcher, AttrsNone) {
+    DispatcherOptions options;
+    options.attrs_none = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
+    EXPECT_EQ(at(dispatcher, 1).attrs.body, "none=yes");
+}
+
+TEST(Dispatcher, WhatTheWorkersSee) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(
+        dispatcher.load({row(7, "sip:a@1.2.3.4:5070;x=y", 10, 3, "duid=d;weight=4;maxload=-2"),
+                         row(7, "sips:1.2.3.5", 0, 9), row(8, "sip:nosuch.invalid", 16)},
+                        resolve, true));
+    const auto sets = dispatcher.table_sets([](const Attributes& attrs) {
+        return attrs.duid == "d" ? table::ListenerIndex{5} : table::kNoListener;
+    });
+    ASSERT_EQ(sets.size(), 2u);
+    const table::Set& set = sets[0].id == 7 ? sets[0] : sets[1];
+    ASSERT_EQ(set.members.size(), 2u);
+    EXPECT_TRUE(set.members[0].skipped());  // TLS is not spoken
+    const table::Member& member = set.members[1];
+    EXPECT_FALSE(member.skipped());
+    EXPECT_EQ(member.flags, 10u);
+    EXPECT_EQ(member.priority, 3);
+    EXPECT_EQ(member.listener, 5);
+    EXPECT_EQ(member.weight, 4);
+    EXPECT_EQ(member.maxload, 0u);
+    EXPECT_EQ(member.endpoint.text(), "1.2.3.4:5070");
+    EXPECT_EQ(set.texts[member.text].uri, "sip:a@1.2.3.4:5070;x=y");
+    EXPECT_EQ(set.texts[member.text].host_port, "a@1.2.3.4:5070;x=y");
+    EXPECT_EQ(set.texts[member.text].duid, "d");
+}
+
+}  // namespace
+}  // namespace lb::cp
