@@ -1,16 +1,21 @@
 #pragma once
 
-// What selection remembers per worker: nothing here is shared, so nothing here is atomic. Bounded, allocated
-// once before the worker starts.
+// What selection remembers per worker: nothing here is shared, so nothing here is atomic. Bounded,
+// allocated once before the worker starts.
 
 #include <cstdint>
+
+#include "dp/core/transaction_table.h"
 
 namespace lb::core {
 
 struct WorkerState {
-    std::uint32_t worker = 0;    // 0-based
-    std::uint64_t now_ms = 0;    // monotonic milliseconds, one reading per burst (set by the worker)
-    std::uint64_t random = 0x9e3779b97f4a7c15;  // state of the generator, seeded by the worker
+    std::uint32_t worker =
+        0;  // 0-based, below Dispatch::Input::workers (which is the control thread's)
+    std::uint64_t now_ms = 0;  // monotonic milliseconds, one reading per burst (set by the worker)
+    std::uint64_t random =
+        0x9e3779b97f4a7c15;         // state of the generator, seeded by the worker, not 0
+    TransactionTable transactions;  // the worker calls expire(now_ms, 4) once per turn
 };
 
 }  // namespace lb::core

@@ -1,7 +1,7 @@
 #pragma once
 
-// Tables: all that the workers read, as one immutable object with a generation number. Made of two parts
-// that change at different times and are shared between generations.
+// Tables: all that the workers read, as one immutable object with a generation number. Made of two
+// parts that change at different times and are shared between generations.
 
 #include <cstdint>
 #include <memory>
@@ -9,14 +9,33 @@
 #include <vector>
 
 #include "dp/base/keyed_hash.h"
+#include "dp/table/cursors.h"
 #include "dp/table/dispatch.h"
 #include "dp/table/network.h"
 
 namespace lb::table {
 
+class CallLoad;
+class PvarProgram;
+class SetPlan;
+
+struct SetAlgorithm {
+    std::int32_t set = 0;
+    Algorithm algorithm = Algorithm::kCallId;
+};
+
+// Where a destination stands in one Dispatch.
+struct MemberPosition {
+    std::uint32_t set = 0;     // index in sets()
+    std::uint32_t member = 0;  // index in its members
+};
+
 // Services, listeners, sets, and the indexes over them.
 //
-// Threads: immutable after build(); any thread reads. Cost: every find_ is O(1).
+// Threads: immutable after build(); any thread reads. Two exceptions, each safe by its own rules:
+// every
+//          worker writes its own row of cursors(), and calls() is made of atomics.
+// Cost:    every find_ is O(1).
 class Dispatch {
 public:
     struct Input {
@@ -24,6 +43,22 @@ public:
         std::vector<Service> services;
         std::vector<Set> sets;
         SelectOptions select;
+
+        // The round-robin pointers. After a state change: previous->cursors(), so that nobody
+        // starts anew. After a reload, add or remove: null, and new ones are made (spec 3.8). New
+        // ones are also made when the number of sets or workers is not that of the block given.
+        std::shared_ptr<CursorBlock> cursors;
+        std::size_t workers = 1;
+        std::uint64_t seed = 0x5eed;  // of the shuffles of algorithms 9 and 11
+
+        // The generation before, or null: what did not change is shared with it instead of being
+        // computed again. Only read during build().
+        const Dispatch* previous = nullptr;
+        // The loads of algorithm 10, one object for the life of the process; null: nobody uses it.
+        std::shared_ptr<CallLoad> calls;
+        // Algorithms to prepare besides those that services and rules name (for `explain`,
+        // previews).
+        std::vector<SetAlgorithm> also_prepare;
     };
     static std::unique_ptr<const Dispatch> build(Input input);
     ~Dispatch();
@@ -36,10 +71,19 @@ public:
     // kNoListener if nobody listens there.
     ListenerIndex find_listener(const Endpoint& endpoint) const noexcept;
     const Set* find_set(std::int32_t id) const noexcept;
+    // False if the destination is in no set.
+    bool find_member(DestinationId id, MemberPosition& position) const noexcept;
 
     // True if `source` is the address of a destination, and its port equal or the destination's URI
     // without port: what ds_is_from_list() asks (spec/dispatcher.md 8). Any state.
     bool is_destination(const Endpoint& source) const noexcept;
+
+    // For choose(). REQUIRES: `set` is one of sets().
+    std::uint32_t index_of(const Set& set) const noexcept;
+    const SetPlan& plan(const Set& set) const noexcept;
+    const PvarProgram& hash_program() const noexcept;
+    const std::shared_ptr<CursorBlock>& cursors() const noexcept;
+    CallLoad* calls() const noexcept;  // null: no service or rule uses algorithm 10
 
     std::size_t memory_bytes() const noexcept;
 
@@ -51,7 +95,7 @@ private:
 
 // A host name in a Route or R-URI that the control plane has resolved (never a worker).
 struct ResolvedName {
-    std::string key;  // lower case "host" or "host:port" as it stood in the URI
+    std::string key;                  // lower case "host" or "host:port" as it stood in the URI
     std::vector<Endpoint> endpoints;  // empty: known not to resolve
 };
 
