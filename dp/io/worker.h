@@ -47,7 +47,8 @@ struct Devices {
 };
 
 struct WorkerConfig {
-    unsigned index = 0;  // 0-based: its queue on each port; the first one also reads the twins
+    unsigned index = 0;    // 0-based: its queue on each port; the first one also reads the twins
+    unsigned workers = 1;  // in all
     IdleMode idle = IdleMode::kAdaptive;
     RouteFunction route = nullptr;
 };
