@@ -38,6 +38,12 @@ std::size_t replay(const std::filesystem::path& path) {
     return 1;
 }
 
+void write_seeds(const std::filesystem::path& folder, const std::vector<std::string>& seeds) {
+    for (std::size_t i = 0; i < seeds.size(); ++i) {
+        std::ofstream(folder / ("seed" + std::to_string(i)), std::ios::binary) << seeds[i];
+    }
+}
+
 void mutate(std::string& input, const std::vector<std::string>& seeds, Random& random) {
     const std::size_t at = input.empty() ? 0 : random() % input.size();
     const std::size_t n =
@@ -77,6 +83,7 @@ int main(int argc, char** argv) {
 
     const std::vector<std::string> seeds = lb::test::fuzz_seeds();
     FUZZ_CHECK(!seeds.empty());
+    if (const char* const folder = std::getenv("FUZZ_SEEDS_TO")) write_seeds(folder, seeds);
     for (const std::string& seed : seeds) {
         const std::size_t step = seed.size() / 500 + 1;
         for (std::size_t size = 0; size < seed.size(); size += step) run(seed.substr(0, size));

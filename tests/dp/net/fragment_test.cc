@@ -118,7 +118,7 @@ TEST(CompleteChecksums, DoesWhatTheDeviceWouldDo) {
 
 TEST(CompleteChecksums, LeavesOtherFramesAlone) {
     FrameSpec spec;
-    for (const std::size_t size : {0, 5, 14, 18, 20, 33, 34, 40}) {
+    for (const std::size_t size : {0U, 5U, 14U, 18U, 20U, 33U, 34U, 40U}) {
         Octets whole = test::udp_frame(spec, Octets(10, 'x'));
         const Octets before(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
         test::GuardedBytes guarded(test::text_of(before));
