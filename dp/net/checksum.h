@@ -19,6 +19,9 @@ namespace lb::net {
 // An odd last byte counts as the high half of a word whose low half is zero.
 std::uint16_t sum_of(ConstBytes data) noexcept;
 
+// The same for the 20 bytes of an IPv4 header without options. REQUIRES: 20 readable bytes.
+std::uint16_t ipv4_header_sum(const std::uint8_t* header) noexcept;
+
 // Sum of two even-length pieces, or of one that ends anywhere and nothing behind it.
 constexpr std::uint16_t add_sums(std::uint16_t a, std::uint16_t b) noexcept {
     const std::uint32_t sum = static_cast<std::uint32_t>(a) + b;

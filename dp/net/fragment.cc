@@ -52,7 +52,7 @@ void finish_ipv4(std::uint8_t* ip, std::size_t total, std::size_t offset, bool m
     store_be16(ip + 4, static_cast<std::uint16_t>(id));
     store_be16(ip + 6, static_cast<std::uint16_t>(offset / 8 | (more ? kMoreFragments : 0U)));
     store_be16(ip + 10, 0);
-    store_be16(ip + 10, static_cast<std::uint16_t>(~sum_of({ip, kIpv4Header})));
+    store_be16(ip + 10, static_cast<std::uint16_t>(~ipv4_header_sum(ip)));
 }
 
 void finish_ipv6(std::uint8_t* ip, std::size_t payload, std::size_t offset, bool more,

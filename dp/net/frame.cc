@@ -69,7 +69,9 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     const std::size_t total = load_be16(rest.data() + 2);
     if (rest[0] >> 4 != 4 || header < kIpv4Header || total < header) return FrameError::kIpHeader;
     if (total > rest.size()) return FrameError::kTooShort;
-    if (sum_of(rest.first(header)) != 0xffff) return FrameError::kIpChecksum;
+    const std::uint16_t sum =
+        header == kIpv4Header ? ipv4_header_sum(rest.data()) : sum_of(rest.first(header));
+    if (sum != 0xffff) return FrameError::kIpChecksum;
 
     const std::uint16_t flags = load_be16(rest.data() + 6);
     frame.dscp = rest[1];
@@ -165,7 +167,7 @@ void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, ChecksumMode 
     std::memcpy(ip + 12, headers.source.address.data(), 4);
     std::memcpy(ip + 16, headers.target.address.data(), 4);
     if (mode == ChecksumMode::kOffload) return;
-    store_be16(ip + 10, static_cast<std::uint16_t>(~sum_of({ip, kIpv4Header})));
+    store_be16(ip + 10, static_cast<std::uint16_t>(~ipv4_header_sum(ip)));
 }
 
 void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t* ip) noexcept {

@@ -26,6 +26,13 @@ TEST(Checksum, SumsLikeItsSlowTwinAtEveryLength) {
         const test::GuardedBytes guarded(test::text_of(octets));
         EXPECT_EQ(sum_of(as_bytes(guarded.text())), slow_sum(octets)) << size;
     }
+    for (int i = 0; i < 300; ++i) {  // at any alignment, and long enough for the wide loop
+        const Octets octets = random_octets(random, 3000);
+        const std::size_t from = random() % 64;
+        const ConstBytes part = ConstBytes(octets).subspan(from, random() % (octets.size() - from));
+        EXPECT_EQ(sum_of(part), slow_sum(part));
+        EXPECT_EQ(ipv4_header_sum(octets.data() + from), slow_sum({octets.data() + from, 20}));
+    }
     const Octets ones(65535, 0xff);
     EXPECT_EQ(sum_of(ones), slow_sum(ones));
     const Octets zeros(1000, 0);
