@@ -106,20 +106,6 @@ std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of MurmurHash3
 
 }  // namespace
 
-IpAddress IpAddress::from_ipv4(const std::uint8_t* bytes) noexcept {
-    IpAddress address;
-    address.family_ = Family::kIpv4;
-    std::copy_n(bytes, 4, address.bytes_.begin());
-    return address;
-}
-
-IpAddress IpAddress::from_ipv6(const std::uint8_t* bytes) noexcept {
-    IpAddress address;
-    address.family_ = Family::kIpv6;
-    std::copy_n(bytes, 16, address.bytes_.begin());
-    return address;
-}
-
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
     std::array<std::uint8_t, 16> bytes;
     const char* const end = text.data() + text.size();

@@ -26,9 +26,19 @@ class IpAddress {
 public:
     constexpr IpAddress() noexcept = default;
     // REQUIRES: 4 readable bytes, network order.
-    static IpAddress from_ipv4(const std::uint8_t* bytes) noexcept;
+    static IpAddress from_ipv4(const std::uint8_t* bytes) noexcept {
+        IpAddress address;
+        address.family_ = Family::kIpv4;
+        std::memcpy(address.bytes_.data(), bytes, 4);
+        return address;
+    }
     // REQUIRES: 16 readable bytes, network order. An IPv4-mapped address stays IPv6.
-    static IpAddress from_ipv6(const std::uint8_t* bytes) noexcept;
+    static IpAddress from_ipv6(const std::uint8_t* bytes) noexcept {
+        IpAddress address;
+        address.family_ = Family::kIpv6;
+        std::memcpy(address.bytes_.data(), bytes, 16);
+        return address;
+    }
     // Strict text forms of RFC 791 dotted quad (no leading zeros beyond "0") and RFC 4291; no
     // brackets, no zone. Nothing on failure. Allocation-free: workers call it.
     static std::optional<IpAddress> parse(std::string_view text) noexcept;
