@@ -24,7 +24,7 @@ inline constexpr std::size_t kBranchSize = 9 + 32;
 // The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for
 // a non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie,
 // otherwise from the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq
-// number). REQUIRES: a request that parse() accepted; from_addr and to_addr are set.
+// number). REQUIRES: a request that parse() accepted.
 std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept;
 
 // REQUIRES: kBranchSize writable chars.

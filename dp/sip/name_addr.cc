@@ -47,7 +47,9 @@ const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
         const char c = *cursor.at;
         if (c == '<') return cursor.at;
         if (c == ';' || (comma_ends && c == ',')) return cursor.end;
-        if (c != '"') {
+        if (c == '\\' && cursor.end - cursor.at > 1) {
+            cursor.at += 2;  // \"Alice\" <sip:...>, as a phone in the field sends it
+        } else if (c != '"') {
             ++cursor.at;
         } else if (!cursor.skip_quoted()) {
             return nullptr;

@@ -92,7 +92,8 @@ void write_top_via(Writer& writer, const HeaderField& field, const Via& via,
     rport_first ? drop_received() : write_rport();
     copy_to(end_of(via.value));
     if (wants_received(via, source)) {
-        writer.text(";received=");
+        // Behind the stray ';' that some phones send, another one would make an empty parameter.
+        writer.text(via.value.ends_with(';') ? "received=" : ";received=");
         write_address(writer, source.address);
     }
     copy_to(end_of(field.value));

@@ -31,9 +31,10 @@ bool has_foreign(std::string_view uri) noexcept {
 }
 
 Error parse_status_line(std::string_view line, Message& message) noexcept {
-    if (!is_version_2(line.substr(0, 7))) return Error::kVersion;
+    const std::size_t space = line.find(' ');
+    if (!is_version_2(line.substr(0, space))) return Error::kVersion;
     message.reply = true;
-    Cursor cursor(line.substr(8));
+    Cursor cursor(line.substr(space + 1));
     const std::string_view digits = cursor.take_digits();
     std::uint64_t status = 0;
     if (digits.size() != 3 || !parse_number(digits, 699, status) || status < 100) {
@@ -97,7 +98,9 @@ Error parse_start_line(std::string_view line, Message& message) noexcept {
     const std::string_view text = without_line_end(line);
     // "SIP/" cannot begin a request: '/' is no token character.
     if (text.size() >= 8 && kSipSlash.equals(text.data()) && text[3] == '/') {
-        if (!is_version(text.substr(0, text.find(' ')))) return Error::kNotSip;
+        const std::size_t space = text.find(' ');
+        if (space == std::string_view::npos) return Error::kNotSip;
+        if (!is_version(text.substr(0, space))) return Error::kNotSip;
         return parse_status_line(text, message);
     }
     return parse_request_line(text, message);

@@ -25,7 +25,7 @@ bool take_param(Cursor& cursor, Param& param) noexcept {
     cursor.skip_lws();
     param.name = cursor.take_token();
     if (param.name.empty()) return false;
-    param.value = {};
+    param.value = between(cursor.at, cursor.at);  // a flag: empty, but somewhere
     const char* end = cursor.at;
     cursor.skip_lws();
     if (cursor.take('=')) {

@@ -37,11 +37,13 @@ inline std::string_view between(const char* begin, const char* end) noexcept {
 }
 inline const char* end_of(std::string_view text) noexcept { return text.data() + text.size(); }
 
+// The end goes first, so that of nothing but LWS an empty text at its front is left, not one behind
+// it.
 inline std::string_view trimmed(std::string_view text) noexcept {
     const char* begin = text.data();
     const char* end = end_of(text);
-    while (begin < end && is_lws(*begin)) ++begin;
     while (end > begin && is_lws(end[-1])) --end;
+    while (begin < end && is_lws(*begin)) ++begin;
     return between(begin, end);
 }
 

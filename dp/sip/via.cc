@@ -103,6 +103,7 @@ bool parse_via(std::string_view text, Via& via, std::string_view& rest) noexcept
 }
 
 bool find_second_via(const Message& message, Via& via) noexcept {
+    if (message.top_via.value.empty()) return false;  // none, or broken
     const char* const behind = end_of(message.top_via.value);
     Cursor cursor(between(behind, end_of(message.via.value)));
     std::string_view rest;

@@ -60,6 +60,15 @@ TEST(Branch, PartsDoNotRunIntoEachOther) {
               number_of(with("192.0.2.10:5062;", "1192.0.2.10:5062;", old)));
 }
 
+// A flag counts as the first branch, so that ;branch=x behind it changes nothing.
+TEST(Branch, FirstOfTwoBranchesCounts) {
+    Via via;
+    std::string_view rest;
+    ASSERT_TRUE(parse_via("SIP/2.0/UDP h;branch;branch=x;received=a;received=b", via, rest));
+    EXPECT_EQ(via.branch, "");
+    EXPECT_EQ(via.received, "a");
+}
+
 TEST(Branch, VeryLongBranch) {
     const std::string branch = "z9hG4bK" + std::string(3000, 'x');
     const std::uint64_t number = number_of(with("z9hG4bKa7f3", branch + "1"));

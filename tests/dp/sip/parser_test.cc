@@ -183,6 +183,7 @@ TEST(Parser, StatusLines) {
         {"SIP/2.0 4294967301 x", Error::kStatusCode},
         {"SIP/2.0 2000", Error::kStatusCode},
         {"SIP/2.1 200 OK", Error::kVersion},
+        {"SIP/2.00 200 OK", Error::kVersion},
         {"SIP/x 200 OK", Error::kNotSip},
         {"SIP/2.0", Error::kNotSip},
     };

@@ -54,6 +54,9 @@ TEST(Reply, ViaParameters) {
         {"192.0.2.11;branch=b", "192.0.2.11;branch=b;received=192.0.2.10"},
         {"h.example;rport;branch=b", "h.example;rport=40000;branch=b;received=192.0.2.10"},
         {"a;received=1.1.1.1;rport=7;x=y", "a;rport=40000;x=y;received=192.0.2.10"},
+        {"a;branch=1;", "a;branch=1;received=192.0.2.10"},
+        {"a;received=1.1.1.1 ;", "a ;received=192.0.2.10"},
+        {"a;branch;branch=2", "a;branch;branch=2;received=192.0.2.10"},
         {"a;rport=7;x=y;received=1.1.1.1", "a;rport=40000;x=y;received=192.0.2.10"},
         {"a;branch=1, SIP/2.0/UDP b;rport", "a;branch=1;received=192.0.2.10, SIP/2.0/UDP b;rport"},
     };
@@ -71,6 +74,16 @@ TEST(Reply, OtherViasAndOddLinesAreCopied) {
     EXPECT_NE(text.find("\r\nv : SIP/2.0/UDP b,\r\n SIP/2.0/UDP c\r\nFrom"), std::string::npos)
         << text;
     EXPECT_EQ(text.find("Record-Route"), std::string::npos);
+}
+
+// An empty value must not take the line end along: that would close the header section.
+TEST(Reply, EmptyViaLineIsCopied) {
+    for (const std::string_view line : {"Via:\n", "Via:\r\n", "v:  \r\n \r\n"}) {
+        const std::string text = reply_to(with("Max", std::string(line) + "Max"));
+        Message message;
+        ASSERT_EQ(parse(text, message), Error::kNone) << text;
+        EXPECT_EQ(message.via_lines, 2);
+    }
 }
 
 TEST(Reply, TagOnlyWhereItIsDue) {

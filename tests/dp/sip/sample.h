@@ -21,6 +21,20 @@ inline constexpr std::string_view kInvite =
     "\r\n"
     "v=0\r\n";
 
+// Folded, spaced and spelled as oddly as RFC 3261 allows, and still good.
+inline constexpr std::string_view kTortuous =
+    "INVITE tel:+15551234 SIP/2.0\r\n"
+    "TO :\r\n sip:v@chair.example.com ;  tag  = 19\r\n"
+    "from  : \"J \\\\\\\"\"   <sip:jdr@example.com>\r\n  ;\r\n  tag = 98\r\n"
+    "MaX-fOrWaRdS: 0068\r\nCall-ID: wide.open@192.0.2.1\r\nContent-Length   : 2\r\n"
+    "cseq: 0009\r\n  INVITE\r\n"
+    "Via  : SIP  /   2.0\r\n /UDP\r\n    192.0.2.2 : 5070;branch=390skdjuw ; rport "
+    ";received=1.2.3.4\r\n"
+    "Odd: ;;,,;;,;\r\nRoute: <sip:a;lr>\r\n"
+    "v:  SIP  / 2.0  / TCP     h.example.com   ;\r\n  branch  =   z9hG4bK9  ,\r\n"
+    " SIP  /    2.0   / UDP  [::1]   ; x=\"a,b\"\r\n"
+    "\r\nab";
+
 // kInvite with the first `from` replaced by `to`.
 inline std::string with(std::string_view from, std::string_view to,
                         std::string_view message = kInvite) {

@@ -142,6 +142,8 @@ TEST(NameAddr, FromAndToKeepCommas) {
     ASSERT_TRUE(parse_from_to("sip:a@b;tag=43", from));
     EXPECT_EQ(from.uri, "sip:a@b");
     EXPECT_EQ(from.whole, "sip:a@b;tag=43");
+    ASSERT_TRUE(parse_from_to("\\\"arik\\\" <sip:a@b>;tag=6", from));
+    EXPECT_EQ(from.uri, "sip:a@b");
 }
 
 }  // namespace
