@@ -15,6 +15,11 @@
 namespace lb::cp {
 namespace {
 
+probe::HealthRules rules_of(const DispatcherOptions& options) {
+    return {static_cast<probe::Mode>(options.probing_mode), options.probing_threshold,
+            options.inactive_threshold};
+}
+
 constexpr std::uint16_t kSipPort = 5060;
 
 bool same_text(std::string_view a, std::string_view b) noexcept {
@@ -77,7 +82,10 @@ private:
         out.attrs = std::move(*attrs);
         out.rweight = out.attrs.rweight;
         if (out.attrs.latency) out.latency = configured_latency(*out.attrs.latency);
-        out.flags = out.learned_flags = out.configured_flags;
+        const probe::Health health = probe::initial_health(
+            out.configured_flags, rules_of(options_), options_.hold_until_probed && out.over_udp());
+        out.flags = out.learned_flags = health.flags;
+        out.probing_count = out.learned_count = health.count;
         if (!out.over_udp()) remarks.push_back("gets no traffic: only UDP is spoken");
         for (const std::string& remark : remarks) {
             warnings_.push_back(fmt::format("{}: {}: {}", row.origin, out.uri, remark));
@@ -431,15 +439,6 @@ Status Dispatcher::set_duid_state(std::int32_t setid, std::string_view duid, std
     impl_->write_state(*found, bits);
     return {};
 }
-
-namespace {
-
-probe::HealthRules rules_of(const DispatcherOptions& options) {
-    return {static_cast<probe::Mode>(options.probing_mode), options.probing_threshold,
-            options.inactive_threshold};
-}
-
-}  // namespace
 
 void Dispatcher::probe_result(table::DestinationId id, bool success,
                               std::optional<std::int32_t> latency_ms, bool timed_out) {

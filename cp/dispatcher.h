@@ -140,10 +140,13 @@ struct DispatcherOptions {
     std::uint32_t probing_mode = 0;
     std::uint32_t probing_threshold = 1;
     std::uint32_t inactive_threshold = 1;
+    // A fresh destination that will be probed gets no traffic before its first result. Only with an
+    // interval: without one it would wait for ever.
+    bool hold_until_probed = false;
     bool latency_stats = false;
-    bool call_load = false;     // ds_hash_size > 0: dispatcher.list shows RUNTIME
-    bool newer_output = false;  // compat = "6.1": IDX, IUID, N letter, overload fields
-    std::int32_t latency_alpha = 900;                         // per mille, 5.6 meaning
+    bool call_load = false;            // ds_hash_size > 0: dispatcher.list shows RUNTIME
+    bool newer_output = false;         // compat = "6.1": IDX, IUID, N letter, overload fields
+    std::int32_t latency_alpha = 900;  // per mille, 5.6 meaning
     std::function<bool(std::string_view)> is_local_socket;    // attr socket; empty: all accepted
     std::function<bool(std::string_view)> is_local_sockname;  // attr sockname; likewise
 };
