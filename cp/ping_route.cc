@@ -1,0 +1,79 @@
+#include "cp/ping_route.h"
+
+#include "dp/sip/uri.h"
+
+namespace lb::cp {
+
+namespace {
+
+constexpr std::uint16_t kSipPort = 5060;
+
+// "<sip:host;lr>" or "sip:host;lr" or "host:port": the part that names the hop.
+std::string with_scheme(std::string_view text) {
+    if (text.starts_with('<')) text.remove_prefix(1);
+    text = text.substr(0, text.find('>'));
+    const bool has_scheme = text.starts_with("sip:") || text.starts_with("sips:");
+    return (has_scheme ? "" : "sip:") + std::string(text);
+}
+
+// "udp:127.0.0.1:5080", "127.0.0.1", "udp:[2001:db8::1]:5060": protocol and port may be missing.
+std::optional<Endpoint> parse_socket(std::string_view text) {
+    if (text.starts_with("udp:")) text.remove_prefix(4);
+    if (const auto endpoint = Endpoint::parse(text)) return endpoint;
+    const auto address = sip::literal_host(text);
+    if (!address) return std::nullopt;
+    return Endpoint{*address, kSipPort};
+}
+
+}  // namespace
+
+std::optional<Endpoint> PingRoute::remote(const Destination& destination) const {
+    const std::string& proxy =
+        destination.attrs.obproxy.empty() ? options_.outbound_proxy : destination.attrs.obproxy;
+    if (proxy.empty()) {
+        if (destination.endpoints.empty()) return std::nullopt;
+        return destination.endpoints.front();
+    }
+    const std::string text = with_scheme(proxy);
+    sip::Uri uri;
+    if (!sip::parse_uri(text, uri) || uri.host.empty()) return std::nullopt;
+    const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
+    if (const auto address = sip::literal_host(uri.host)) return Endpoint{*address, port};
+    return options_.resolve ? options_.resolve(uri.host, uri.port) : std::nullopt;
+}
+
+std::optional<Endpoint> PingRoute::local(const Destination& destination, Family family) const {
+    const Attributes& attrs = destination.attrs;
+    if (const auto found = by_socket(attrs.ping_socket, family)) return found;
+    if (const auto found = by_name(attrs.sockname, family)) return found;
+    if (const auto found = by_socket(attrs.socket, family)) return found;
+    if (const auto found = by_socket(options_.ds_ping_socket, family)) return found;
+    if (const auto found = by_name(options_.ds_default_sockname, family)) return found;
+    if (const auto found = by_socket(options_.ds_default_socket, family)) return found;
+    for (const PingListener& listener : options_.listeners) {
+        if (listener.endpoint.address.family() == family) return listener.endpoint;
+    }
+    return std::nullopt;
+}
+
+std::optional<Endpoint> PingRoute::by_socket(std::string_view text, Family family) const {
+    if (text.empty()) return std::nullopt;
+    const std::optional<Endpoint> wanted = parse_socket(text);
+    if (!wanted || wanted->address.family() != family) return std::nullopt;
+    for (const PingListener& listener : options_.listeners) {
+        if (listener.endpoint == *wanted) return wanted;
+    }
+    return std::nullopt;
+}
+
+std::optional<Endpoint> PingRoute::by_name(std::string_view name, Family family) const {
+    if (name.empty()) return std::nullopt;
+    for (const PingListener& listener : options_.listeners) {
+        if (listener.name == name && listener.endpoint.address.family() == family) {
+            return listener.endpoint;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace lb::cp

@@ -1,0 +1,54 @@
+#pragma once
+
+// Where a ping to a destination goes and where it is sent from (spec/dispatcher.md 5.1, last
+// lines).
+//
+// Threads: the control thread only.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cp/dispatcher.h"
+#include "dp/base/address.h"
+
+namespace lb::cp {
+
+struct PingListener {
+    Endpoint endpoint;
+    std::string name;  // sockname
+};
+
+// Resolves the host of a next hop that is no address; empty: names do not resolve.
+using HopResolver =
+    std::function<std::optional<Endpoint>(std::string_view host, std::uint16_t port)>;
+
+class PingRoute {
+public:
+    struct Options {
+        std::vector<PingListener> listeners;
+        std::string outbound_proxy;
+        std::string ds_default_socket, ds_default_sockname, ds_ping_socket;
+        HopResolver resolve;
+    };
+    explicit PingRoute(Options options) : options_(std::move(options)) {}
+
+    // Next hop: attribute obproxy, else outbound_proxy, else the destination. Nothing if it does
+    // not resolve.
+    std::optional<Endpoint> remote(const Destination& destination) const;
+
+    // The first of these that names a listener of the family: attributes ping_socket, sockname,
+    // socket, then ds_ping_socket, ds_default_sockname, ds_default_socket, then the first listener.
+    // Nothing if there is none.
+    std::optional<Endpoint> local(const Destination& destination, Family family) const;
+
+private:
+    std::optional<Endpoint> by_socket(std::string_view text, Family family) const;
+    std::optional<Endpoint> by_name(std::string_view name, Family family) const;
+
+    Options options_;
+};
+
+}  // namespace lb::cp

@@ -1,0 +1,95 @@
+#include "cp/event_hook.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace lb::cp {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct EventHookTest : ::testing::Test {
+    std::filesystem::path folder;
+    asio::io_context io;
+
+    EventHookTest() {
+        std::string pattern = std::filesystem::temp_directory_path() / "siplane-probe-hook-XXXXXX";
+        folder = ::mkdtemp(pattern.data());
+    }
+    ~EventHookTest() override { std::filesystem::remove_all(folder); }
+
+    std::string script(const std::string& body) {
+        const std::filesystem::path path = folder / "hook";
+        std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+        ::chmod(path.c_str(), 0755);
+        return path;
+    }
+    std::string file(const char* name) {
+        std::ifstream in(folder / name);
+        std::ostringstream text;
+        text << in.rdbuf();
+        return text.str();
+    }
+};
+
+TEST_F(EventHookTest, GivesTheEventAsArguments) {
+    EventHook hook(io, script("printf '%s|' \"$#\" \"$@\" >> \"$(dirname \"$0\")/out\""));
+    hook.run({true, 2, "sip:10.0.0.7:5060;x=$(touch evil) 'y'", "TP", "IP"});
+    io.run_for(milliseconds(2000));
+    EXPECT_EQ(file("out"), "5|down|2|sip:10.0.0.7:5060;x=$(touch evil) 'y'|TP|IP|");
+    hook.run({false, 2, "sip:10.0.0.7:5060", "IP", "AP"});
+    io.restart();
+    io.run_for(milliseconds(2000));
+    EXPECT_TRUE(file("out").ends_with("5|up|2|sip:10.0.0.7:5060|IP|AP|"));
+    EXPECT_EQ(hook.stats().started, 2U);
+    EXPECT_EQ(hook.stats().bad_exit, 0U);
+}
+
+TEST_F(EventHookTest, NeverBlocksAndRunsFewAtATime) {
+    EventHook hook(io, script("echo x >> \"$(dirname \"$0\")/started\"; sleep 1"));
+    const auto before = std::chrono::steady_clock::now();
+    for (int count = 0; count < 2000; ++count) hook.run({true, 1, "sip:a", "AP", "IP"});
+    EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(500));
+    EXPECT_EQ(hook.stats().started, EventHook::kRunningMax);
+    EXPECT_EQ(hook.stats().dropped, 2000 - EventHook::kQueueMax - EventHook::kRunningMax);
+    io.run_for(milliseconds(600));
+    EXPECT_EQ(hook.stats().started, EventHook::kRunningMax) << "all still asleep";
+    io.run_for(milliseconds(1500));
+    EXPECT_GT(hook.stats().started, EventHook::kRunningMax);
+    EXPECT_LE(hook.stats().started, 3 * EventHook::kRunningMax);
+}
+
+TEST_F(EventHookTest, StartsSoManyASecond) {
+    EventHook hook(io, script("exit 3"));
+    for (int count = 0; count < 200; ++count) hook.run({true, 1, "sip:a", "AP", "IP"});
+    io.run_for(milliseconds(2500));
+    EXPECT_LE(hook.stats().started, 3U * EventHook::kStartsPerSecond);
+    EXPECT_GE(hook.stats().started, 2U * EventHook::kRunningMax);
+    EXPECT_GT(hook.stats().bad_exit, 0U);
+}
+
+TEST_F(EventHookTest, CountsWhatCannotBeStarted) {
+    EventHook hook(io, folder / "nothing-here");
+    hook.run({true, 1, "sip:a", "AP", "IP"});
+    EXPECT_EQ(hook.stats().failed, 1U);
+    EXPECT_EQ(hook.stats().started, 0U);
+    io.run_for(milliseconds(100));
+}
+
+TEST_F(EventHookTest, WithoutACommandDoesNothing) {
+    EventHook hook(io, "");
+    hook.run({true, 1, "sip:a", "AP", "IP"});
+    EXPECT_EQ(hook.stats().started + hook.stats().failed + hook.stats().dropped, 0U);
+    EXPECT_EQ(io.run(), 0U);
+}
+
+}  // namespace
+}  // namespace lb::cp

@@ -1,0 +1,92 @@
+#include "cp/ping_route.h"
+
+#include <gtest/gtest.h>
+
+namespace lb::cp {
+namespace {
+
+Endpoint endpoint(const char* text) { return *Endpoint::parse(text); }
+
+PingRoute::Options listeners() {
+    PingRoute::Options options;
+    options.listeners = {{endpoint("127.0.60.1:5060"), "first"},
+                         {endpoint("127.0.60.1:5080"), "second"},
+                         {endpoint("[2001:db8::1]:5060"), "six"},
+                         {endpoint("[2001:db8::1]:5080"), ""}};
+    return options;
+}
+
+std::string local(const PingRoute::Options& options, const Attributes& attrs,
+                  Family family = Family::kIpv4) {
+    Destination destination;
+    destination.attrs = attrs;
+    const auto found = PingRoute(options).local(destination, family);
+    return found ? found->text() : "none";
+}
+
+// golden/relay/ping-02-attrs and ping-04-default-socket, and the order of spec/dispatcher.md 5.1.
+TEST(PingRoute, ChoosesWhereToSendFrom) {
+    PingRoute::Options options = listeners();
+    Attributes attrs;
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5060");
+    EXPECT_EQ(local({}, attrs), "none");
+
+    options.ds_default_socket = "udp:127.0.60.1:5080";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
+    EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5060") << "not of this family";
+    options.ds_default_sockname = "first";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    options.ds_ping_socket = "127.0.60.1:5080";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
+
+    attrs.socket = "udp:127.0.60.1:5060";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    attrs.sockname = "second";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
+    attrs.ping_socket = "udp:127.0.60.1";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    attrs.ping_socket = "udp:127.0.60.9:5060";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "nobody listens there: the next choice";
+
+    attrs = {};
+    attrs.socket = "udp:[2001:db8::1]:5080";
+    EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5080");
+}
+
+TEST(PingRoute, ChoosesTheNextHop) {
+    PingRoute::Options options = listeners();
+    Destination destination;
+    EXPECT_FALSE(PingRoute(options).remote(destination)) << "not resolved";
+    destination.endpoints = {endpoint("10.0.0.9:5070"), endpoint("10.0.0.10:5070")};
+    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("10.0.0.9:5070"));
+
+    options.outbound_proxy = "sip:127.0.64.8";
+    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("127.0.64.8:5060"));
+    struct Row {
+        const char* obproxy;
+        const char* hop;
+    };
+    constexpr Row kRows[] = {
+        {"sip:127.0.64.9:5060;lr", "127.0.64.9:5060"},   {"sip:127.0.64.9:5070", "127.0.64.9:5070"},
+        {"<sip:127.0.64.9:5070;lr>", "127.0.64.9:5070"}, {"127.0.64.9:5071", "127.0.64.9:5071"},
+        {"sip:[2001:db8::9];lr", "[2001:db8::9]:5060"},
+    };
+    for (const Row& row : kRows) {
+        destination.attrs.obproxy = row.obproxy;
+        EXPECT_EQ(PingRoute(options).remote(destination), endpoint(row.hop)) << row.obproxy;
+    }
+    for (const char* bad : {"sip:", "<", "sip:proxy.example.net", "tel:+1"}) {
+        destination.attrs.obproxy = bad;
+        EXPECT_FALSE(PingRoute(options).remote(destination)) << bad;
+    }
+    options.resolve = [](std::string_view host, std::uint16_t port) -> std::optional<Endpoint> {
+        EXPECT_EQ(host, "proxy.example.net");
+        return Endpoint{*IpAddress::parse("10.9.9.9"), port == 0 ? std::uint16_t{5060} : port};
+    };
+    destination.attrs.obproxy = "sip:proxy.example.net:5090";
+    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("10.9.9.9:5090"));
+}
+
+}  // namespace
+}  // namespace lb::cp
