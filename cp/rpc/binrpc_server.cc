@@ -10,6 +10,7 @@
 #include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
+#include <tuple>
 
 #include "cp/rpc/binrpc.h"
 
@@ -340,10 +341,12 @@ BinrpcServer::~BinrpcServer() { impl_->stop(); }
 Status BinrpcServer::listen(const SocketName& name, const FileRights& rights) {
     Result<Fd> socket = open_server(name, rights);
     if (!socket) return failed(std::move(socket).error());
+    SystemAddress local;
+    local.size = sizeof local.storage;
+    ::getsockname(socket->get(), local.get(), &local.size);  // port 0 has become a port
     auto listener = std::make_shared<Listener>(impl_->io, name, std::move(*socket));
     listener->info.transport = name.transport();
-    listener->info.local = name.is_path() ? name.path : name.host;
-    if (!name.is_path()) listener->info.local_port = std::to_string(name.port);
+    std::tie(listener->info.local, listener->info.local_port) = local.texts();
     impl_->listeners.push_back(listener);
     impl_->wait(listener);
     return {};

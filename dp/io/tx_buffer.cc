@@ -4,10 +4,10 @@
 
 namespace lb::io {
 
-void TxBuffer::add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept {
+void TxBuffer::add(rte_mbuf* mbuf, TxKind kind, core::CounterValues& counts) noexcept {
     if (used_ == kRoom) flush(counts);
     mbufs_[used_] = mbuf;
-    labels_[used_] = label;
+    kinds_[used_] = kind;
     ++used_;
 }
 
@@ -18,15 +18,14 @@ void TxBuffer::flush(core::CounterValues& counts) noexcept {
             sent +
             port_->send(worker_, mbufs_.data() + sent, static_cast<std::uint16_t>(used_ - sent)));
     }
-    for (std::uint16_t i = 0; i < used_; ++i) count(labels_[i], i < sent, counts);
+    for (std::uint16_t i = 0; i < used_; ++i) count(kinds_[i], i < sent, counts);
     for (std::uint16_t i = sent; i < used_; ++i) rte_pktmbuf_free(mbufs_[i]);
     used_ = 0;
 }
 
-void TxBuffer::count(TxLabel label, bool sent, core::CounterValues& counts) noexcept {
+void TxBuffer::count(TxKind kind, bool sent, core::CounterValues& counts) noexcept {
     constexpr auto kFull = static_cast<std::size_t>(core::DropReason::kTxFull);
-    if (label.fragment && sent) ++counts.fragments_sent;
-    switch (label.kind) {
+    switch (kind) {
         case TxKind::kForwarded:
             ++(sent ? counts.forwarded : counts.dropped[kFull]);
             break;
@@ -36,7 +35,7 @@ void TxBuffer::count(TxLabel label, bool sent, core::CounterValues& counts) noex
         case TxKind::kInjected:
             ++(sent ? counts.injected : counts.inject_lost);
             break;
-        case TxKind::kPart:
+        case TxKind::kFragment:
             break;
     }
 }

@@ -47,8 +47,7 @@ struct Devices {
 };
 
 struct WorkerConfig {
-    unsigned index = 0;    // 0-based: its queue on each port; the first one also reads the twins
-    unsigned workers = 1;  // in all
+    unsigned index = 0;  // 0-based: its queue on each port; the first one also reads the twins
     IdleMode idle = IdleMode::kAdaptive;
     RouteFunction route = nullptr;
 };
