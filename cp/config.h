@@ -24,7 +24,7 @@ namespace lb::cp {
 enum class Compat : std::uint8_t { k56, k61 };  // whose output the RPC commands show
 
 struct EalConfig {
-    std::vector<std::string> args;  // as given to rte_eal_init, without the program's name
+    std::vector<std::string> args;  // as given to the EAL, without the program's name
 };
 
 struct PortConfig {

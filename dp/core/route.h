@@ -1,7 +1,8 @@
 #pragma once
 
-// route(): decides what happens to one received frame. Pure but for the scratch: same frame, tables and
-// secret, same verdict on every worker and every node. Never allocates, logs, blocks or reads a clock.
+// route(): decides what happens to one received frame. Pure but for the scratch: same frame, tables
+// and secret, same verdict on every worker and every node. Never allocates, logs, blocks or reads a
+// clock.
 
 #include <array>
 #include <cstdint>
@@ -26,9 +27,9 @@ struct Scratch {
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
 };
 
-// REQUIRES: packet.bytes() is one received frame, contiguous; headroom >= kEditGrowthMax + 18 and tailroom for a
-// local reply. After kForward, kReply and kSlowPath the packet holds the frame to send; after
-// anything else it is as it was.
+// REQUIRES: packet.bytes() is one received frame, contiguous; headroom >= kEditGrowthMax + 18 and
+// tailroom for a local reply. After kForward, kReply and kSlowPath the packet holds the frame to
+// send; after anything else it is as it was.
 Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch) noexcept;
 
 }  // namespace lb::core

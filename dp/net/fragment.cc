@@ -10,7 +10,6 @@ namespace lb::net {
 namespace {
 
 constexpr std::uint16_t kMoreFragments = 0x2000;
-constexpr std::uint8_t kProtocolUdp = 17;
 constexpr std::uint8_t kProtocolFragment = 44;
 constexpr std::size_t kFragmentHeader = 8;
 

@@ -14,7 +14,6 @@ constexpr std::uint16_t kEtherTypeVlan = 0x8100;
 constexpr std::uint16_t kVlanIdMask = 0x0fff;
 
 constexpr std::uint8_t kProtocolHopByHop = 0;
-constexpr std::uint8_t kProtocolUdp = 17;
 constexpr std::uint8_t kProtocolRouting = 43;
 constexpr std::uint8_t kProtocolFragment = 44;
 constexpr std::uint8_t kProtocolOptions = 60;

@@ -17,6 +17,7 @@ inline constexpr std::size_t kVlanTag = 4;
 inline constexpr std::size_t kIpv4Header = 20;
 inline constexpr std::size_t kIpv6Header = 40;
 inline constexpr std::size_t kUdpHeader = 8;
+inline constexpr std::uint8_t kProtocolUdp = 17;
 inline constexpr std::size_t kHeadersMax = kEthernetHeader + kVlanTag + kIpv6Header + kUdpHeader;
 
 enum class FrameError : std::uint8_t {

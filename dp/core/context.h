@@ -1,0 +1,30 @@
+#pragma once
+
+// One packet on its way through route(): what the leaves share. Lives on the stack of route().
+
+#include "dp/core/route.h"
+#include "dp/sip/uri.h"
+
+namespace lb::core {
+
+struct Context {
+    net::Packet& packet;
+    const table::Tables& tables;
+    Scratch& scratch;
+    table::InterfaceIndex interface = table::kNoInterface;  // it came in by
+    table::ListenerIndex listener = table::kNoListener;     // it was sent to
+    std::uint64_t transaction = 0;  // sip::transaction_number() of a request
+
+    const net::FrameView& frame() const noexcept { return scratch.frame; }
+    sip::Message& message() const noexcept { return scratch.message; }
+    const table::Network& network() const noexcept { return *tables.network; }
+    const table::Dispatch& dispatch() const noexcept { return *tables.dispatch; }
+    const table::Listener& listener_at(table::ListenerIndex index) const noexcept {
+        return dispatch().listeners()[index];
+    }
+    const table::Service& service() const noexcept {
+        return dispatch().services()[listener_at(listener).service];
+    }
+};
+
+}  // namespace lb::core

@@ -1,0 +1,140 @@
+#include "dp/core/loose_route.h"
+
+#include "dp/sip/branch.h"
+#include "dp/sip/parser.h"
+
+namespace lb::core {
+namespace {
+
+constexpr std::uint16_t kSipPort = 5060;
+constexpr std::size_t kOwnRoutesMax = 2;  // a double Record-Route, no more
+
+struct RouteValue {
+    sip::NameAddr addr;
+    std::size_t line = 0;  // index in Message::routes
+};
+
+struct RouteSet {
+    std::array<RouteValue, kRouteValuesMax> values;
+    std::size_t count = 0;
+    bool broken = false;
+};
+
+RouteSet read_routes(const sip::Message& message) noexcept {
+    RouteSet set;
+    for (std::size_t line = 0; line < message.routes_count; ++line) {
+        std::string_view rest = message.routes[line].value;
+        do {
+            if (set.count == kRouteValuesMax) return set.broken = true, set;
+            RouteValue& value = set.values[set.count++];
+            value.line = line;
+            if (!sip::parse_name_addr(rest, value.addr, rest)) return set.broken = true, set;
+        } while (!rest.empty());
+    }
+    return set;
+}
+
+void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route) noexcept {
+    const auto text = sip::find_param(uri.params, sip::kCookieParam);
+    if (!text) return;
+    route.cookie_present = true;
+    std::uint64_t cookie = 0;
+    if (parse_hex64(*text, cookie) &&
+        cookie == sip::dialog_cookie(context.tables.secret, context.message().call_id.value)) {
+        route.cookie_valid = true;
+    }
+}
+
+// RFC 3261 16.4: a strict router in front of us put our own Record-Route URI into the Request-URI
+// and the real one at the end of the Route set.
+void recover_request_uri(const Context& context, const RouteSet& set, LooseRoute& route) noexcept {
+    sip::Uri uri;
+    if (set.count == 0 || !sip::parse_uri(route.request_uri, uri)) return;
+    if (own_listener(context, uri) == table::kNoListener) return;
+    if (!sip::find_param(uri.params, "lr")) return;
+    check_cookie(context, uri, route);
+    route.request_uri = set.values[set.count - 1].addr.uri;
+    route.recovered = true;
+    --route.end;
+}
+
+}  // namespace
+
+table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept {
+    const auto address = sip::literal_host(uri.host);
+    if (!address) return table::kNoListener;
+    return context.dispatch().find_listener({*address, uri.port != 0 ? uri.port : kSipPort});
+}
+
+LooseRoute loose_route(const Context& context) noexcept {
+    LooseRoute route;
+    route.request_uri = context.message().request_uri;
+    if (context.message().routes_count == 0) return route;
+
+    const RouteSet set = read_routes(context.message());
+    route.broken = set.broken;
+    route.end = set.count;
+    if (set.broken) return route;
+
+    recover_request_uri(context, set, route);
+    while (route.first < route.end && route.popped < kOwnRoutesMax) {
+        sip::Uri uri;
+        if (!sip::parse_uri(set.values[route.first].addr.uri, uri)) break;
+        const table::ListenerIndex listener = own_listener(context, uri);
+        if (listener == table::kNoListener) break;
+        check_cookie(context, uri, route);
+        if (route.popped == 1) route.outgoing = listener;
+        ++route.popped;
+        ++route.first;
+    }
+    if (route.first < route.end) {
+        route.next = set.values[route.first].addr.uri;
+        sip::Uri uri;
+        route.next_is_strict =
+            sip::parse_uri(route.next, uri) && !sip::find_param(uri.params, "lr");
+    }
+    return route;
+}
+
+void add_route_edits(Context& context, const LooseRoute& route) noexcept {
+    const sip::Message& message = context.message();
+    sip::EditList& edits = context.scratch.edits;
+    if (message.routes_count == 0) return;
+
+    const RouteSet set = read_routes(message);
+    std::size_t first = route.first;
+    if (route.next_is_strict) {  // RFC 3261 16.6 step 6: it becomes the Request-URI, the old one
+                                 // the last Route
+        edits.replace(message.request_uri, route.next);
+        ++first;
+    } else if (route.recovered) {
+        edits.replace(message.request_uri, route.request_uri);
+    }
+
+    for (std::size_t line = 0, i = 0; line < message.routes_count; ++line) {
+        std::size_t begin = i;
+        while (i < set.count && set.values[i].line == line) ++i;
+        const std::size_t keep_begin = std::max(begin, first);
+        const std::size_t keep_end = std::min(i, route.end);
+        if (keep_begin >= keep_end) {
+            edits.remove(message.routes[line].line);
+            continue;
+        }
+        const char* const value_begin = set.values[begin].addr.whole.data();
+        const char* const kept_begin = set.values[keep_begin].addr.whole.data();
+        edits.remove({value_begin, static_cast<std::size_t>(kept_begin - value_begin)});
+        const std::string_view kept_last = set.values[keep_end - 1].addr.whole;
+        const std::string_view last = set.values[i - 1].addr.whole;
+        const char* const kept_end = kept_last.data() + kept_last.size();
+        edits.remove({kept_end, static_cast<std::size_t>(last.data() + last.size() - kept_end)});
+    }
+
+    if (route.next_is_strict) {
+        const std::string_view last_line = message.routes[message.routes_count - 1].line;
+        edits.insert(last_line.data() + last_line.size(), "Route: <");
+        edits.insert(last_line.data() + last_line.size(), route.request_uri);
+        edits.insert(last_line.data() + last_line.size(), ">\r\n");
+    }
+}
+
+}  // namespace lb::core

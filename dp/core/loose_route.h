@@ -1,0 +1,42 @@
+#pragma once
+
+// Loose routing (RFC 3261 16.4, 16.6 step 6; RFC 5658 for the double Record-Route): takes our own
+// values off the top of the Route set and says where the rest leads.
+//
+// Bounds: kRouteValuesMax Route values are looked at; a longer set is not ours to follow.
+
+#include <array>
+
+#include "dp/core/context.h"
+
+namespace lb::core {
+
+inline constexpr std::size_t kRouteValuesMax = 32;
+
+struct LooseRoute {
+    bool broken = false;           // a Route value that does not parse, or too many: 400
+    std::size_t popped = 0;        // own values taken off the top
+    bool cookie_present = false;   // a popped value (or our Request-URI) carried a dialog cookie
+    bool cookie_valid = false;     // ... and it is the one of this Call-ID
+    std::string_view next;         // URI of the Route that is now topmost; empty: none left
+    bool next_is_strict = false;   // it has no ;lr
+    std::string_view request_uri;  // the Request-URI, or what strict routing recovered
+    bool recovered = false;        // request_uri came from the last Route value
+    table::ListenerIndex outgoing =
+        table::kNoListener;  // the second of two own values: leave by it
+
+    // The values that stay are [first, end) of the Route set; edits() below turns that into edits.
+    std::size_t first = 0, end = 0;
+};
+
+// Reads the message only.
+LooseRoute loose_route(const Context& context) noexcept;
+
+// Adds the edits that remove what loose_route() took off, rewrite the Request-URI after recovery,
+// and do what strict routing asks for when the next Route has no ;lr.
+void add_route_edits(Context& context, const LooseRoute& route) noexcept;
+
+// The listener that a URI names, if it is one of ours (literal address, port 5060 when absent).
+table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept;
+
+}  // namespace lb::core

@@ -1,0 +1,68 @@
+#include "dp/core/nat.h"
+
+#include "dp/sip/parser.h"
+
+namespace lb::core {
+namespace {
+
+constexpr std::size_t kContactsMax = 32;  // addresses looked through in one Contact header
+
+// The last address of a comma list (recorded behaviour: golden/relay 125); false for "*" or a
+// broken one.
+bool last_contact(std::string_view text, sip::NameAddr& last) noexcept {
+    for (std::size_t i = 0; i < kContactsMax; ++i) {
+        std::string_view rest;
+        if (!sip::parse_name_addr(text, last, rest)) return false;
+        if (rest.empty()) return true;
+        text = rest;
+    }
+    return false;
+}
+
+bool is_behind_nat(const sip::Uri& contact, const IpAddress& source) noexcept {
+    const auto host = sip::literal_host(contact.host);
+    return !host || host->is_private() || *host != source;
+}
+
+// The parameter with its semicolon, for removal. Empty: absent.
+std::string_view whole_param(std::string_view params, std::string_view name) noexcept {
+    const auto value = sip::find_param(params, name);
+    if (!value || value->data() == nullptr) return {};
+    const std::size_t end = static_cast<std::size_t>(value->data() + value->size() - params.data());
+    const std::size_t semicolon = params.substr(0, end).rfind(';');
+    return semicolon == std::string_view::npos ? std::string_view{}
+                                               : params.substr(semicolon, end - semicolon);
+}
+
+}  // namespace
+
+void add_contact_edits(Context& context) noexcept {
+    const table::Nat nat = context.service().nat;
+    const sip::Message& message = context.message();
+    if (nat == table::Nat::kOff || !message.contact.present()) return;
+    const Endpoint& source = context.frame().source;
+    if (context.dispatch().is_destination(source)) return;
+
+    sip::NameAddr contact;
+    sip::Uri uri;
+    if (!last_contact(message.contact.value, contact) || !sip::parse_uri(contact.uri, uri)) return;
+    if (uri.scheme != sip::Scheme::kSip && uri.scheme != sip::Scheme::kSips) return;
+    if (nat == table::Nat::kAuto && !is_behind_nat(uri, source.address)) return;
+
+    char* const text = context.scratch.edits.room(kEndpointTextMax);
+    if (text == nullptr) return;
+    const std::size_t size = source.write(text);
+    context.scratch.edits.shrink(text + size);
+    context.scratch.edits.replace(uri.host_port, {text, size});
+    const std::string_view maddr = whole_param(uri.params, "maddr");
+    if (!maddr.empty()) context.scratch.edits.remove(maddr);
+}
+
+bool must_force_rport(const Context& context) noexcept {
+    const table::Nat nat = context.service().nat;
+    if (nat != table::Nat::kAuto) return nat == table::Nat::kAlways;
+    const auto host = sip::literal_host(context.message().top_via.host);
+    return host && host->is_private() && *host != context.frame().source.address;
+}
+
+}  // namespace lb::core

@@ -1,0 +1,21 @@
+#pragma once
+
+// NAT helpers as nathelper has them (spec/dispatcher.md 7.9): fix_nated_contact() and
+// force_rport().
+
+#include "dp/core/context.h"
+
+namespace lb::core {
+
+// Adds the edits that put the message's source address into the last address of its first Contact
+// header, if the service's `nat` setting asks for it:
+//   always: whatever the Contact says; auto: if its host is private or not the source address.
+// A destination's own Contact is right by definition and stays.
+void add_contact_edits(Context& context) noexcept;
+
+// True if a request's replies must go to its source port although its Via does not ask for that
+// (force_rport):
+//   always: yes; auto: the Via's host is private and the source is another address.
+bool must_force_rport(const Context& context) noexcept;
+
+}  // namespace lb::core

@@ -1,0 +1,152 @@
+#include "dp/core/next_hop.h"
+
+#include <algorithm>
+#include <array>
+
+#include "dp/core/choose.h"
+#include "dp/core/rules.h"
+#include "dp/sip/parser.h"
+
+namespace lb::core {
+namespace {
+
+constexpr std::uint16_t kSipPort = 5060;
+
+NextHop refuse(std::uint16_t code, std::string_view reason) noexcept {
+    NextHop hop;
+    hop.kind = NextHop::Kind::kAnswer;
+    hop.answer = {code, reason, {}};
+    return hop;
+}
+
+NextHop send_to(const Endpoint& endpoint) noexcept {
+    NextHop hop;
+    hop.endpoint = endpoint;
+    return hop;
+}
+
+// A name that the control plane has looked up (rule 10): key as published, "host" or "host:port".
+NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
+    std::array<char, 256> key;
+    NextHop unresolved;
+    unresolved.kind = NextHop::Kind::kResolve;
+    if (uri.host_port.size() > key.size()) return refuse(478, "Unresolvable destination");
+    if (context.tables.names == nullptr) return unresolved;
+
+    std::transform(uri.host_port.begin(), uri.host_port.end(), key.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    const std::string_view wanted(key.data(), uri.host_port.size());
+    const auto& names = *context.tables.names;
+    const auto found = std::lower_bound(
+        names.begin(), names.end(), wanted,
+        [](const table::ResolvedName& name, std::string_view text) { return name.key < text; });
+    if (found == names.end() || found->key != wanted) return unresolved;
+    if (found->endpoints.empty()) return refuse(478, "Unresolvable destination");
+    return send_to(found->endpoints.front());
+}
+
+// Never a reflector to many.
+bool is_unicast(const Endpoint& endpoint) noexcept {
+    const IpAddress& address = endpoint.address;
+    return endpoint.port != 0 && !address.is_multicast() && !address.is_broadcast() &&
+           !address.is_unspecified();
+}
+
+NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
+    sip::Uri uri;
+    if (!sip::parse_uri(text, uri) || uri.host.empty())
+        return refuse(478, "Unresolvable destination");
+    const auto transport = sip::find_param(uri.params, "transport");
+    if (transport && !sip::iequals(*transport, "udp"))
+        return refuse(477, "Transport not supported");
+
+    const auto maddr = sip::find_param(uri.params, "maddr");
+    const auto address = sip::literal_host(maddr ? *maddr : uri.host);
+    if (!address) return maddr ? refuse(478, "Unresolvable destination") : find_name(context, uri);
+    return send_to({*address, uri.port != 0 ? uri.port : kSipPort});
+}
+
+NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
+    const table::Service& service = context.service();
+    std::int32_t set_id = service.set;
+    table::Algorithm algorithm = service.algorithm;
+    if (!service.rules.empty()) {
+        sip::Uri uri;
+        sip::parse_uri(request_uri, uri);  // a rule that asks for parts of a bad URI does not match
+        if (const table::Rule* const rule = match_rule(context, uri)) {
+            if (rule->action == table::Rule::Action::kReply)
+                return refuse(rule->code, rule->reason);
+            if (rule->action == table::Rule::Action::kDrop) {
+                NextHop hop;
+                hop.kind = NextHop::Kind::kDrop;
+                return hop;
+            }
+            set_id = rule->set;
+            algorithm = rule->algorithm;
+        }
+    }
+
+    const table::Set* const set = context.dispatch().find_set(set_id);
+    const NextHop nobody = refuse(service.no_destination_code, service.no_destination_reason);
+    if (set == nullptr) return nobody;
+    const Question question{
+        context.message(), context.frame().source, context.transaction, context.dispatch(), *set,
+        algorithm};
+    const Choice choice = choose(question, context.scratch.state);
+    if (!choice) return nobody;
+    NextHop hop = send_to(choice.member->endpoint);
+    hop.listener = choice.member->listener;
+    if (service.set_host) hop.host_port = set->texts[choice.member->text].host_port;
+    return hop;
+}
+
+bool is_ours(const Context& context, std::string_view text) noexcept {
+    sip::Uri uri;
+    return sip::parse_uri(text, uri) && own_listener(context, uri) != table::kNoListener;
+}
+
+// Follows a Route or Request-URI, if the sender may choose where its message goes: a destination of
+// ours, a message of a dialog that we record-routed (cookie), or a way that ends at a destination
+// anyway. No open relay.
+NextHop follow(const Context& context, const LooseRoute& route, std::string_view uri,
+               bool trusted) noexcept {
+    const NextHop hop = resolve_uri(context, uri);
+    if (trusted || route.cookie_valid) return hop;
+    if (hop.kind == NextHop::Kind::kSend && context.dispatch().is_destination(hop.endpoint))
+        return hop;
+    return refuse(403, "Forbidden");
+}
+
+NextHop decide(Context& context, const LooseRoute& route) noexcept {
+    const bool trusted = context.dispatch().is_destination(context.frame().source);
+    const bool led_by_route = route.popped > 0 || route.recovered || trusted;
+
+    // A Route set that starts with somebody else and comes from outside is the destination's
+    // business.
+    if (!route.next.empty()) {
+        return led_by_route ? follow(context, route, route.next, trusted)
+                            : dispatch(context, route.request_uri);
+    }
+    if (!led_by_route || is_ours(context, route.request_uri))
+        return dispatch(context, route.request_uri);
+
+    // A phone with us as its outbound proxy: a Route of ours without cookie on a request that
+    // starts something.
+    const bool starts_something = context.message().to_addr.tag.empty();
+    if (!trusted && !route.cookie_present && starts_something)
+        return dispatch(context, route.request_uri);
+    return follow(context, route, route.request_uri, trusted);
+}
+
+}  // namespace
+
+NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
+    NextHop hop = decide(context, route);
+    if (hop.kind != NextHop::Kind::kSend) return hop;
+    if (context.network().owns(hop.endpoint.address)) return refuse(482, "Loop Detected");
+    if (!is_unicast(hop.endpoint)) return refuse(478, "Unresolvable destination");
+    if (hop.listener == table::kNoListener) hop.listener = route.outgoing;
+    return hop;
+}
+
+}  // namespace lb::core

@@ -1,0 +1,31 @@
+#pragma once
+
+// The edits of a relayed message (RFC 3261 16.6 and 16.7; order of what is added as Kamailio's:
+// Max-Forwards, Record-Route, Via; golden/relay 086).
+
+#include "dp/core/loose_route.h"
+#include "dp/core/next_hop.h"
+
+namespace lb::core {
+
+// Where replies to this request will have to go: what the Via says after our received and rport.
+Endpoint reply_endpoint_of(const Context& context, bool force_rport) noexcept;
+
+// All edits of a request that leaves by listener `out`: Via, Record-Route, Path, received and
+// rport, Route set, Request-URI, Contact. REQUIRES: scratch.edits is clear. Fills it; it is bad
+// (ok() false) when a bound was reached.
+void add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
+                       table::ListenerIndex out) noexcept;
+
+// All edits of a reply: the topmost Via goes, the Contact is fixed.
+void add_reply_edits(Context& context) noexcept;
+
+// Overwrites the digits of Max-Forwards, right aligned and padded with spaces, at most 70
+// (spec/dispatcher.md 7.8). REQUIRES: nothing but relaying follows; the value is absent or above 0.
+void count_down_max_forwards(Context& context) noexcept;
+
+// Carries the edits out. Returns the message's new place in the packet's buffer, or an empty span
+// if it would not fit.
+Bytes apply_edits(Context& context) noexcept;
+
+}  // namespace lb::core

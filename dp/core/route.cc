@@ -1,0 +1,172 @@
+#include "dp/core/route.h"
+
+#include "dp/core/answer.h"
+#include "dp/core/checks.h"
+#include "dp/core/choose.h"
+#include "dp/core/loose_route.h"
+#include "dp/core/next_hop.h"
+#include "dp/core/rewrite.h"
+#include "dp/core/send.h"
+#include "dp/sip/branch.h"
+#include "dp/sip/parser.h"
+#include "dp/sip/reply.h"
+
+namespace lb::core {
+namespace {
+
+// The listener that a message to `hop` leaves by: the forced one, the one it came in by if that
+// interface and family serve, else one of the service's own on the way out. kNoListener: the
+// service has no address there.
+table::ListenerIndex outgoing_listener(const Context& context, const NextHop& next,
+                                       const table::Hop& hop) noexcept {
+    const Family family = next.endpoint.address.family();
+    const auto serves = [&](table::ListenerIndex index) {
+        return context.listener_at(index).endpoint.address.family() == family;
+    };
+    if (next.listener != table::kNoListener && serves(next.listener)) return next.listener;
+    if (hop.interface == context.interface && serves(context.listener)) return context.listener;
+
+    const auto& addresses = context.network().interface(hop.interface).addresses;
+    for (const table::ListenerIndex index : context.service().listeners) {
+        for (const Prefix& prefix : addresses) {
+            if (prefix.address == context.listener_at(index).endpoint.address && serves(index))
+                return index;
+        }
+    }
+    if (serves(context.listener)) return context.listener;
+    for (const table::ListenerIndex index : context.service().listeners) {
+        if (serves(index)) return index;
+    }
+    return table::kNoListener;
+}
+
+Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
+    const table::Hop hop = context.network().resolve(next.endpoint.address);
+    if (hop.interface == table::kNoInterface) return answer(context, {477, "No route", {}});
+    const table::ListenerIndex out = outgoing_listener(context, next, hop);
+    if (out == table::kNoListener) return answer(context, {477, "No address of that family", {}});
+
+    add_request_edits(context, route, next, out);
+    if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
+    count_down_max_forwards(context);
+    follow_call(context.message(), context.dispatch(), context.scratch.state);
+    const Bytes message = apply_edits(context);
+    if (message.empty()) return drop(DropReason::kTooBig);
+    return send(context, context.listener_at(out).endpoint, next.endpoint, hop, message.data(),
+                message.size());
+}
+
+Verdict relay_request(Context& context) noexcept {
+    sip::Message& request = context.message();
+    if (!sip::parse_from_to(request.from.value, request.from_addr) ||
+        !sip::parse_from_to(request.to.value, request.to_addr)) {
+        return answer(context, {400, "Bad Request", {}});
+    }
+    context.transaction = sip::transaction_number(context.tables.secret, request);
+    sip::Uri uri;
+    if (!sip::parse_uri(request.request_uri, uri)) return answer(context, {400, "Bad Request", {}});
+    if (is_options_to_us(context, uri)) return answer(context, {200, "Keepalive", {}});
+    if (const Answer wrong = check_request(context, uri)) return answer(context, wrong);
+    if (request.method == sip::Method::kAck &&
+        sip::is_ack_to_our_reply(request, context.tables.secret)) {
+        return drop(DropReason::kOurAck);
+    }
+
+    const LooseRoute route = loose_route(context);
+    if (route.broken) return answer(context, {400, "Bad Request", {}});
+    const NextHop next = find_next_hop(context, route);
+    switch (next.kind) {
+        case NextHop::Kind::kSend:
+            return forward_request(context, route, next);
+        case NextHop::Kind::kAnswer:
+            return answer(context, next.answer);
+        case NextHop::Kind::kDrop:
+            return drop(DropReason::kRuleDrop);
+        case NextHop::Kind::kResolve:
+            break;
+    }
+    return {Action::kResolve, DropReason::kInternal, context.interface};
+}
+
+Verdict relay_reply(Context& context) noexcept {
+    const sip::Via& top = context.message().top_via;
+    const Secret& secret = context.tables.secret;
+    const auto sent_by = sip::literal_host(top.host);
+    const Endpoint via{sent_by.value_or(IpAddress()),
+                       top.port != 0 ? top.port : std::uint16_t{5060}};
+    if (context.dispatch().find_listener(via) == table::kNoListener)
+        return drop(DropReason::kNotOurVia);
+
+    std::uint64_t probe = 0;
+    if (sip::check_probe_branch(secret, top.branch, probe)) {
+        return {Action::kPunt, DropReason::kInternal,
+                context.interface};  // the prober's socket waits for it
+    }
+    sip::Via second;
+    if (!sip::find_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
+    const auto target = sip::reply_endpoint(second);
+    if (!target) return drop(DropReason::kBadNextHop);
+    if (!sip::check_relay_branch(secret, top.branch, *target)) return drop(DropReason::kBadBranch);
+
+    const table::Hop hop = context.network().resolve(target->address);
+    if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
+    NextHop next;
+    next.endpoint = *target;
+    const table::ListenerIndex out = outgoing_listener(context, next, hop);
+    if (out == table::kNoListener) return drop(DropReason::kNoRoute);
+
+    add_reply_edits(context);
+    follow_call(context.message(), context.dispatch(), context.scratch.state);
+    const Bytes message = apply_edits(context);
+    if (message.empty()) return drop(DropReason::kTooBig);
+    return send(context, context.listener_at(out).endpoint, *target, hop, message.data(),
+                message.size());
+}
+
+DropReason drop_reason(net::FrameError error) noexcept {
+    const bool checksum =
+        error == net::FrameError::kIpChecksum || error == net::FrameError::kUdpChecksum;
+    return checksum ? DropReason::kBadChecksum : DropReason::kBadFrame;
+}
+
+Verdict refuse_unparsable(Context& context, sip::Error error) noexcept {
+    const sip::Message& message = context.message();
+    if (!message.is_reply() && message.method == sip::Method::kAck)
+        return drop(DropReason::kBadAck);
+    if (!sip::answerable(error, message)) return drop(DropReason::kBadSip);
+    return answer(context, answer_to_bad_request(error));
+}
+
+}  // namespace
+
+Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch) noexcept {
+    Context context{packet, tables, scratch};
+    scratch.edits.clear();
+    net::FrameView& frame = scratch.frame;
+    if (const auto error = net::parse_frame(packet, frame, tables.verify_checksums);
+        error != net::FrameError::kNone) {
+        return drop(drop_reason(error));
+    }
+    context.interface = context.network().find_interface(packet.device, frame.vlan);
+    if (context.interface == table::kNoInterface) return drop(DropReason::kForeignVlan);
+
+    const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
+    if (!context.network().owns(frame.target.address)) return punt;  // ARP, strangers, multicast
+    if (frame.target_mac != context.network().interface(context.interface).mac) return punt;
+    if (frame.is_fragment) {  // ports unknown; comes back once, whole
+        return frame.protocol == net::kProtocolUdp
+                   ? Verdict{Action::kReassemble, DropReason::kInternal, context.interface}
+                   : punt;
+    }
+    if (!frame.is_udp) return punt;
+    context.listener = context.dispatch().find_listener(frame.target);
+    if (context.listener == table::kNoListener) return punt;
+    if (sip::is_keepalive(frame.payload)) return drop(DropReason::kKeepalive);
+
+    if (const auto error = sip::parse(frame.payload, scratch.message); error != sip::Error::kNone) {
+        return refuse_unparsable(context, error);
+    }
+    return scratch.message.is_reply() ? relay_reply(context) : relay_request(context);
+}
+
+}  // namespace lb::core

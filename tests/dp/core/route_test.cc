@@ -1,0 +1,406 @@
+#include "dp/core/route.h"
+
+#include <gtest/gtest.h>
+
+#include "dp/sip/branch.h"
+#include "dp/sip/parser.h"
+#include "tests/support/appliance.h"
+
+namespace lb::core {
+namespace {
+
+using test::Appliance;
+using test::Outcome;
+
+constexpr std::string_view kClient = "10.77.0.9:5060";
+constexpr std::string_view kService = "10.77.0.1:5060";
+constexpr std::string_view kBackend = "10.77.0.101:5060";
+
+// A request with the usual headers; `headers` replaces or adds whole lines.
+std::string request(std::string_view start, std::string_view headers, std::string_view body = {}) {
+    std::string text(start);
+    text += " SIP/2.0\r\n";
+    text += headers;
+    text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+    text += body;
+    return text;
+}
+
+std::string usual(std::string_view method, std::string_view more = {},
+                  std::string_view via = "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa1;rport",
+                  std::string_view to = "<sip:bob@example.com>") {
+    std::string text = "Via: " + std::string(via) + "\r\n";
+    text += "Max-Forwards: 70\r\n";
+    text += "From: \"Alice\" <sip:alice@example.com>;tag=ft\r\n";
+    text += "To: " + std::string(to) + "\r\n";
+    text += "Call-ID: call-1@10.77.0.9\r\n";
+    text += "CSeq: 1 " + std::string(method) + "\r\n";
+    return text + std::string(more);
+}
+
+std::string invite(std::string_view more = {}) {
+    return request("INVITE sip:bob@example.com", usual("INVITE", more), "v=0\r\n");
+}
+
+class RouteTest : public ::testing::Test {
+protected:
+    RouteTest() {
+        appliance.listen(kService, 0);
+        appliance.listen("[fd77::1]:5060", 0);
+        appliance.dispatch.services[0].set = 1;
+        appliance.dispatch.services[0].nat = table::Nat::kOff;
+        appliance.add_set(1, {std::string(kBackend)});
+        for (const char* peer :
+             {"10.77.0.9", "10.77.0.101", "10.77.0.102", "fd77::9", "fd77::101"}) {
+            appliance.add_neighbour(peer);
+        }
+    }
+
+    // The value of the first header line with this name in what was sent.
+    static std::string header(const Outcome& outcome, std::string_view name, int nth = 0) {
+        std::size_t from = 0;
+        for (;;) {
+            const std::size_t line = outcome.text.find("\r\n" + std::string(name) + ": ", from);
+            if (line == std::string::npos) return "(absent)";
+            const std::size_t value = line + name.size() + 4;
+            if (nth-- == 0)
+                return outcome.text.substr(value, outcome.text.find("\r\n", value) - value);
+            from = value;
+        }
+    }
+
+    static std::string start_line(const Outcome& outcome) {
+        return outcome.text.substr(0, outcome.text.find("\r\n"));
+    }
+
+    // The reply that a backend makes to a forwarded request: all Vias and Record-Routes, a To tag.
+    static std::string reply_to(const Outcome& forwarded, std::string_view status,
+                                std::string_view more = {}) {
+        sip::Message message;
+        EXPECT_EQ(sip::parse(forwarded.text, message), sip::Error::kNone);
+        std::string text = "SIP/2.0 " + std::string(status) + "\r\n";
+        for (const char* name : {"Record-Route", "Via"}) {
+            for (int i = 0; header(forwarded, name, i) != "(absent)"; ++i) {
+                text += std::string(name) + ": " + header(forwarded, name, i) + "\r\n";
+            }
+        }
+        text += "From: " + header(forwarded, "From") + "\r\nTo: " + header(forwarded, "To") +
+                ";tag=tt\r\n";
+        text += "Call-ID: " + header(forwarded, "Call-ID") +
+                "\r\nCSeq: " + header(forwarded, "CSeq") + "\r\n";
+        return text + std::string(more) + "Content-Length: 0\r\n\r\n";
+    }
+
+    Appliance appliance;
+};
+
+TEST_F(RouteTest, RelaysAnInviteWithViaRecordRouteAndRport) {
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    ASSERT_EQ(sent.verdict.action, Action::kForward);
+    EXPECT_EQ(sent.source, test::at(kService));
+    EXPECT_EQ(sent.target, test::at(kBackend));
+    EXPECT_EQ(start_line(sent), "INVITE sip:bob@example.com SIP/2.0");
+    EXPECT_EQ(header(sent, "Record-Route").rfind("<sip:10.77.0.1;lr;sl=", 0), 0U);
+    EXPECT_EQ(header(sent, "Via").rfind("SIP/2.0/UDP 10.77.0.1;branch=z9hG4bKsl", 0), 0U);
+    EXPECT_EQ(header(sent, "Via", 1),
+              "SIP/2.0/UDP 10.77.0.9:5060;received=10.77.0.9;branch=z9hG4bKa1;rport=5060");
+    EXPECT_EQ(header(sent, "Max-Forwards"), "69");
+    EXPECT_EQ(sent.text.substr(sent.text.size() - 9), "\r\n\r\nv=0\r\n");
+}
+
+TEST_F(RouteTest, GivesRetransmissionCancelAndAckTheSameBranch) {
+    const std::string branch = header(appliance.receive(kClient, kService, invite()), "Via");
+    EXPECT_EQ(header(appliance.receive(kClient, kService, invite()), "Via"), branch);
+    for (const char* method : {"CANCEL", "ACK"}) {
+        const Outcome sent =
+            appliance.receive(kClient, kService,
+                              request(std::string(method) + " sip:bob@example.com", usual(method)));
+        EXPECT_EQ(header(sent, "Via"), branch) << method;
+    }
+    const std::string other =
+        usual("INVITE", {}, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa2;rport");
+    EXPECT_NE(
+        header(appliance.receive(kClient, kService, request("INVITE sip:bob@example.com", other)),
+               "Via"),
+        branch);
+}
+
+TEST_F(RouteTest, RelaysTheReplyToWhereTheRequestCameFrom) {
+    const Outcome sent = appliance.receive("10.77.0.9:40000", kService, invite());
+    const Outcome reply = appliance.receive(kBackend, kService, reply_to(sent, "180 Ringing"));
+    ASSERT_EQ(reply.verdict.action, Action::kForward);
+    EXPECT_EQ(reply.target, test::at("10.77.0.9:40000"));
+    EXPECT_EQ(reply.source, test::at(kService));
+    EXPECT_EQ(header(reply, "Via"),
+              "SIP/2.0/UDP 10.77.0.9:5060;received=10.77.0.9;branch=z9hG4bKa1;rport=40000");
+    EXPECT_EQ(header(reply, "Via", 1), "(absent)");
+}
+
+TEST_F(RouteTest, DropsForgedReplies) {
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    const std::string good = reply_to(sent, "200 OK");
+    ASSERT_EQ(appliance.receive(kBackend, kService, good).verdict.action, Action::kForward);
+
+    const auto with = [&](std::string_view from, std::string_view to) {
+        std::string text = good;
+        const std::size_t place = text.find(from);
+        EXPECT_NE(place, std::string::npos) << from;
+        return text.replace(place, from.size(), to);
+    };
+    const auto reason = [&](const std::string& text) {
+        const Outcome outcome = appliance.receive(kBackend, kService, text);
+        EXPECT_EQ(outcome.verdict.action, Action::kDrop);
+        return outcome.verdict.reason;
+    };
+    // Another way back than the one the branch was made for: not with our branch.
+    EXPECT_EQ(reason(with("received=10.77.0.9", "received=10.77.0.99")), DropReason::kBadBranch);
+    EXPECT_EQ(reason(with("rport=5060", "rport=5061")), DropReason::kBadBranch);
+    EXPECT_EQ(reason(with("z9hG4bKsl", "z9hG4bKsl0")), DropReason::kBadBranch);
+    EXPECT_EQ(reason(with("10.77.0.1;branch", "10.77.0.5;branch")), DropReason::kNotOurVia);
+    EXPECT_EQ(reason(with("received=10.77.0.9", "received=239.1.1.1")), DropReason::kBadNextHop);
+    EXPECT_EQ(
+        reason("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.77.0.1;branch=z9hG4bKsl1\r\nFrom: "
+               "<sip:a@b>;tag=1\r\n"
+               "To: <sip:b@c>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"),
+        DropReason::kNoReplyRoute);
+}
+
+TEST_F(RouteTest, LetsADialogReachThePhoneAndBack) {
+    const Outcome sent =
+        appliance.receive(kClient, kService, invite("Contact: <sip:alice@10.77.0.9:5060>\r\n"));
+    const std::string route = "Route: " + header(sent, "Record-Route") + "\r\n";
+
+    // The backend's BYE goes to the phone's Contact, because it comes from a destination.
+    const std::string from_backend =
+        request("BYE sip:alice@10.77.0.9:5060",
+                usual("BYE", route, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1",
+                      "<sip:alice@example.com>;tag=ft"));
+    const Outcome bye = appliance.receive(kBackend, kService, from_backend);
+    ASSERT_EQ(bye.verdict.action, Action::kForward);
+    EXPECT_EQ(bye.target, test::at(kClient));
+    EXPECT_EQ(header(bye, "Route"), "(absent)");
+
+    // The phone's ACK goes to the backend's Contact, because it carries the dialog's cookie.
+    const auto ack = [&](const std::string& with_route, std::string_view uri) {
+        return request("ACK " + std::string(uri),
+                       usual("ACK", with_route, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa9",
+                             "<sip:bob@example.com>;tag=tt"));
+    };
+    EXPECT_EQ(appliance.receive(kClient, kService, ack(route, "sip:srv@10.77.0.102:5080")).target,
+              test::at("10.77.0.102:5080"));
+}
+
+TEST_F(RouteTest, IsNoOpenRelay) {
+    const auto bye = [&](std::string_view uri, std::string_view more) {
+        return request("BYE " + std::string(uri),
+                       usual("BYE", more, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa9;rport",
+                             "<sip:bob@example.com>;tag=tt"));
+    };
+    struct Row {
+        const char* name;
+        std::string text;
+        const char* first_line;
+    };
+    const Row rows[] = {
+        {"no_cookie", bye("sip:victim@10.77.0.102", "Route: <sip:10.77.0.1;lr>\r\n"),
+         "SIP/2.0 403 Forbidden"},
+        {"wrong_cookie",
+         bye("sip:victim@10.77.0.102", "Route: <sip:10.77.0.1;lr;sl=0123456789abcdef>\r\n"),
+         "SIP/2.0 403 Forbidden"},
+        {"short_cookie", bye("sip:victim@10.77.0.102", "Route: <sip:10.77.0.1;lr;sl=>\r\n"),
+         "SIP/2.0 403 Forbidden"},
+        {"second_route",
+         bye("sip:x@10.77.0.1", "Route: <sip:10.77.0.1;lr>, <sip:10.77.0.102;lr>\r\n"),
+         "SIP/2.0 403 Forbidden"},
+        {"strict", bye("sip:10.77.0.1;lr", "Route: <sip:victim@10.77.0.102>\r\n"),
+         "SIP/2.0 403 Forbidden"},
+        {"to_a_destination", bye("sip:srv@10.77.0.101:5060", "Route: <sip:10.77.0.1;lr>\r\n"),
+         "BYE sip:srv@10.77.0.101:5060 SIP/2.0"},
+        // Not led by a Route of ours: the dispatcher chooses, whatever the Request-URI or Route
+        // says.
+        {"foreign_route", bye("sip:victim@10.77.0.102", "Route: <sip:10.77.0.102;lr>\r\n"),
+         "BYE sip:victim@10.77.0.102 SIP/2.0"},
+    };
+    for (const Row& row : rows) {
+        const Outcome outcome = appliance.receive(kClient, kService, row.text);
+        EXPECT_EQ(start_line(outcome), row.first_line) << row.name;
+        EXPECT_NE(outcome.target, test::at("10.77.0.102:5060")) << row.name;
+    }
+}
+
+TEST_F(RouteTest, NeverSendsToItselfOrToMany) {
+    for (const char* uri : {"sip:a@10.77.0.1:5061", "sip:a@239.1.1.1", "sip:a@255.255.255.255",
+                            "sip:a@0.0.0.0", "sip:a@10.77.0.9;maddr=239.1.1.1"}) {
+        const std::string text =
+            request(std::string("INVITE ") + uri,
+                    usual("INVITE", {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1"));
+        const Outcome outcome = appliance.receive(kBackend, kService, text);
+        EXPECT_EQ(outcome.verdict.action, Action::kReply) << uri;
+        EXPECT_EQ(outcome.target, test::at(kBackend)) << uri;
+    }
+}
+
+TEST_F(RouteTest, AnswersWhatAProxyMustAnswer) {
+    struct Row {
+        const char* name;
+        std::string text;
+        const char* first_line;  // empty: nothing is sent
+    };
+    const std::string options = request("OPTIONS sip:10.77.0.1", usual("OPTIONS"));
+    const auto hops = [](std::string_view value, std::string_view method) {
+        std::string text = request(std::string(method) + " sip:bob@example.com", usual(method));
+        return text.replace(text.find("Max-Forwards: 70"), 16,
+                            "Max-Forwards: " + std::string(value));
+    };
+    const Row rows[] = {
+        {"options_to_us", options, "SIP/2.0 200 Keepalive"},
+        {"options_to_a_user", request("OPTIONS sip:bob@10.77.0.1", usual("OPTIONS")),
+         "OPTIONS sip:bob@10.77.0.1 SIP/2.0"},
+        {"hops_used_up", hops("0", "INVITE"), "SIP/2.0 483 Too Many Hops"},
+        {"hops_used_up_ack", hops("0", "ACK"), ""},
+        {"last_hop", hops("1", "INVITE"), "INVITE sip:bob@example.com SIP/2.0"},
+        {"unknown_scheme", request("INVITE foo:bar", usual("INVITE")),
+         "SIP/2.0 416 Unsupported URI Scheme"},
+        {"uri_headers", request("INVITE sip:bob@example.com?Route=x", usual("INVITE")),
+         "SIP/2.0 400 Bad Request"},
+        {"proxy_require",
+         request("INVITE sip:bob@example.com", usual("INVITE", "Proxy-Require: foo\r\n")),
+         "SIP/2.0 420 Bad Extension"},
+        {"tel", request("INVITE tel:+15551234", usual("INVITE")), "INVITE tel:+15551234 SIP/2.0"},
+    };
+    for (const Row& row : rows) {
+        EXPECT_EQ(start_line(appliance.receive(kClient, kService, row.text)), row.first_line)
+            << row.name;
+    }
+    const Outcome refused = appliance.receive(kClient, kService, rows[7].text);
+    EXPECT_EQ(header(refused, "Unsupported"), "foo");
+}
+
+TEST_F(RouteTest, CountsDownMaxForwardsInPlace) {
+    struct Row {
+        const char* given;
+        const char* sent;
+    };
+    for (const Row& row :
+         {Row{"70", "69"}, Row{"10", " 9"}, Row{"255", " 70"}, Row{"1", "0"}, Row{"300", " 70"}}) {
+        std::string text = invite();
+        text.replace(text.find("Max-Forwards: 70"), 16, std::string("Max-Forwards: ") + row.given);
+        EXPECT_EQ(header(appliance.receive(kClient, kService, text), "Max-Forwards"), row.sent);
+    }
+    std::string text = invite();
+    text.erase(text.find("Max-Forwards: 70\r\n"), 18);
+    EXPECT_EQ(header(appliance.receive(kClient, kService, text), "Max-Forwards"), "70");
+}
+
+TEST_F(RouteTest, AbsorbsTheAckToItsOwnReply) {
+    appliance.dispatch.services[0].set = 99;
+    const Outcome refused = appliance.receive(kClient, kService, invite());
+    ASSERT_EQ(start_line(refused), "SIP/2.0 404 No destination");
+    const std::string ack =
+        request("ACK sip:bob@example.com",
+                usual("ACK", {}, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa1;rport",
+                      header(refused, "To")));
+    EXPECT_EQ(appliance.receive(kClient, kService, ack).verdict.reason, DropReason::kOurAck);
+}
+
+TEST_F(RouteTest, LeavesWhatIsNotItsBusinessToTheKernel) {
+    EXPECT_EQ(appliance.receive(kClient, "10.77.0.1:22", "x").verdict.action, Action::kPunt);
+    EXPECT_EQ(appliance.receive(kClient, "10.77.0.55:5060", invite()).verdict.action,
+              Action::kPunt);
+    EXPECT_EQ(appliance.receive(kClient, kService, invite(), 7).verdict.reason,
+              DropReason::kForeignVlan);
+    EXPECT_EQ(appliance.receive(kClient, kService, "\r\n\r\n").verdict.reason,
+              DropReason::kKeepalive);
+    EXPECT_EQ(appliance.receive(kClient, kService, "hello").verdict.reason, DropReason::kBadSip);
+}
+
+TEST_F(RouteTest, CrossesFamiliesWithADoubleRecordRoute) {
+    appliance.dispatch.sets.clear();
+    appliance.add_set(1, {"[fd77::101]:5060"});
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    ASSERT_EQ(sent.verdict.action, Action::kForward);
+    EXPECT_EQ(sent.source, test::at("[fd77::1]:5060"));
+    EXPECT_EQ(header(sent, "Record-Route").rfind("<sip:[fd77::1];r2=on;lr;sl=", 0), 0U);
+    EXPECT_EQ(header(sent, "Record-Route", 1).rfind("<sip:10.77.0.1;r2=on;lr;sl=", 0), 0U);
+    EXPECT_EQ(header(sent, "Via").rfind("SIP/2.0/UDP [fd77::1];branch=", 0), 0U);
+
+    const Outcome reply =
+        appliance.receive("[fd77::101]:5060", "[fd77::1]:5060", reply_to(sent, "200 OK"));
+    ASSERT_EQ(reply.verdict.action, Action::kForward);
+    EXPECT_EQ(reply.target, test::at(kClient));
+    EXPECT_EQ(reply.source, test::at(kService));
+    const std::string both =
+        "Route: " + header(sent, "Record-Route", 1) + ", " + header(sent, "Record-Route") + "\r\n";
+    const Outcome bye =
+        appliance.receive(kClient, kService,
+                          request("BYE sip:srv@[fd77::101]",
+                                  usual("BYE", both, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa7",
+                                        "<sip:bob@example.com>;tag=tt")));
+    EXPECT_EQ(bye.target, test::at("[fd77::101]:5060"));
+    EXPECT_EQ(bye.source, test::at("[fd77::1]:5060"));
+    EXPECT_EQ(header(bye, "Route"), "(absent)");
+}
+
+TEST_F(RouteTest, TagsWhatLeavesByAVlan) {
+    const auto vlan = appliance.add_interface("core", {"10.88.0.1/24"}, 100);
+    appliance.add_neighbour("10.88.0.101", vlan);
+    appliance.listen("10.88.0.1:5060", 0);
+    appliance.dispatch.sets.clear();
+    appliance.add_set(1, {"10.88.0.101:5060"});
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    ASSERT_EQ(sent.verdict.action, Action::kForward);
+    EXPECT_EQ(sent.vlan, 100);
+    EXPECT_EQ(sent.source, test::at("10.88.0.1:5060"));
+    const Outcome reply =
+        appliance.receive("10.88.0.101:5060", "10.88.0.1:5060", reply_to(sent, "200 OK"), 100);
+    ASSERT_EQ(reply.verdict.action, Action::kForward);
+    EXPECT_EQ(reply.vlan, net::kNoVlan);
+    EXPECT_EQ(reply.target, test::at(kClient));
+}
+
+TEST_F(RouteTest, HandsAnUnknownNeighbourToTheControlThread) {
+    appliance.dispatch.sets.clear();
+    appliance.add_set(1, {"10.77.0.200:5060"});
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    EXPECT_EQ(sent.verdict.action, Action::kSlowPath);
+    EXPECT_EQ(sent.target, test::at("10.77.0.200:5060"));
+    EXPECT_EQ(header(sent, "Max-Forwards"), "69");
+}
+
+TEST_F(RouteTest, WaitsForANameAndLeavesTheFrameAlone) {
+    const std::string text =
+        request("BYE sip:alice@Phone.Example:5070",
+                usual("BYE", {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1"));
+    test::FrameBuffer frame(test::at(kBackend), test::at(kService), text);
+    const std::string before(as_text(frame.packet.bytes()));
+    EXPECT_EQ(appliance.receive(frame).verdict.action, Action::kResolve);
+    EXPECT_EQ(as_text(frame.packet.bytes()), before);
+
+    appliance.tables.names = std::make_shared<const std::vector<table::ResolvedName>>(
+        std::vector<table::ResolvedName>{{"phone.example:5070", {test::at("10.77.0.9:5070")}}});
+    EXPECT_EQ(appliance.receive(kBackend, kService, text).target, test::at("10.77.0.9:5070"));
+    appliance.tables.names = std::make_shared<const std::vector<table::ResolvedName>>(
+        std::vector<table::ResolvedName>{{"phone.example:5070", {}}});
+    EXPECT_EQ(start_line(appliance.receive(kBackend, kService, text)),
+              "SIP/2.0 478 Unresolvable destination");
+}
+
+TEST_F(RouteTest, FixesTheContactBehindNat) {
+    appliance.dispatch.services[0].nat = table::Nat::kAuto;
+    const std::string text =
+        request("REGISTER sip:example.com",
+                usual("REGISTER", "Contact: <sip:alice@192.168.1.5:5062;ob>\r\n",
+                      "SIP/2.0/UDP 192.168.1.5:5062;branch=z9hG4bKn1"));
+    const Outcome sent = appliance.receive("10.77.0.9:40001", kService, text);
+    EXPECT_EQ(header(sent, "Contact"), "<sip:alice@10.77.0.9:40001;ob>");
+    EXPECT_EQ(header(sent, "Via", 1),
+              "SIP/2.0/UDP 192.168.1.5:5062;rport=40001;received=10.77.0.9;branch=z9hG4bKn1");
+    const Outcome reply = appliance.receive(
+        kBackend, kService, reply_to(sent, "200 OK", "Contact: <sip:srv@172.16.3.4>\r\n"));
+    EXPECT_EQ(reply.target, test::at("10.77.0.9:40001"));
+    EXPECT_EQ(header(reply, "Contact"),
+              "<sip:srv@172.16.3.4>");  // a destination's own Contact stays
+}
+
+}  // namespace
+}  // namespace lb::core
