@@ -364,11 +364,11 @@ Choice explain(const Question& question, const WorkerState& state, Trace& trace,
                std::size_t limit) {
     table::CursorBlock& block = *question.dispatch.cursors();
     table::Cursors cursors = block.at(block.workers(), question.dispatch.index_of(question.set));
-    return explain(question, state, cursors, trace, limit);
+    return explain(question, state, cursors, trace, Detail::kLists, limit);
 }
 
 Choice explain(const Question& question, const WorkerState& state, table::Cursors& cursors,
-               Trace& trace, std::size_t limit) {
+               Trace& trace, Detail detail, std::size_t limit) {
     trace = {};
     const SetPlan& plan = question.dispatch.plan(question.set);
     const std::uint32_t start = plan.members() == 0 ? 0 : cursors.last % plan.members();
@@ -382,7 +382,7 @@ Choice explain(const Question& question, const WorkerState& state, table::Cursor
         choice = chosen(question.set,
                         choose_index(question, plan, Position{cursors, random}, TraceNote{&trace}));
     }
-    fill_trace(question, plan, choice, start, limit, trace);
+    if (detail == Detail::kLists) fill_trace(question, plan, choice, start, limit, trace);
     return choice;
 }
 

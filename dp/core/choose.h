@@ -65,7 +65,9 @@ Choice explain(const Question& question, const WorkerState& state, Trace& trace,
                std::size_t limit = 0);
 
 // The same with round-robin pointers of the caller's, which move on: for series of messages.
+// kChoice leaves out the lists, so that a message costs no more than in choose().
+enum class Detail : std::uint8_t { kChoice, kLists };
 Choice explain(const Question& question, const WorkerState& state, table::Cursors& cursors,
-               Trace& trace, std::size_t limit = 0);
+               Trace& trace, Detail detail, std::size_t limit = 0);
 
 }  // namespace lb::core

@@ -40,7 +40,7 @@ public:
         bool use_default = false;
         std::uint32_t parts = 0;  // PlanParts
         std::uint64_t seed = 0;
-        std::shared_ptr<CallLoad> calls;  // may be null
+        std::shared_ptr<CallLoad> calls{};  // may be null
     };
     // `previous`: the plan of the same set a generation ago, or null; its Maglev ring is taken over
     // when it still fits.

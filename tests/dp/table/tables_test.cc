@@ -1,0 +1,171 @@
+#include "dp/table/tables.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "dp/table/plan.h"
+#include "tests/support/golden_select.h"
+
+namespace lb::table {
+namespace {
+
+Endpoint endpoint(const char* text) { return Endpoint::parse(text).value(); }
+
+TEST(dispatch, finds_listeners_sets_and_members) {
+    Dispatch::Input input;
+    input.listeners.resize(2);
+    input.listeners[0].endpoint = endpoint("10.0.0.1:5060");
+    input.listeners[1].endpoint = endpoint("[fd00::1]:5060");
+    input.sets.push_back(test::plain_set(3, 7));
+    input.sets.push_back(test::plain_set(2, -4));
+    const auto dispatch = Dispatch::build(std::move(input));
+    EXPECT_EQ(dispatch->find_listener(endpoint("[fd00::1]:5060")), 1);
+    EXPECT_EQ(dispatch->find_listener(endpoint("10.0.0.1:5061")), kNoListener);
+    EXPECT_EQ(dispatch->find_set(-4), &dispatch->sets()[1]);
+    EXPECT_EQ(dispatch->find_set(0), nullptr);
+    MemberPosition position;
+    ASSERT_TRUE(dispatch->find_member(dispatch->sets()[1].members[1].id, position));
+    EXPECT_EQ(position.set, 1U);
+    EXPECT_EQ(position.member, 1U);
+    EXPECT_FALSE(dispatch->find_member(DestinationId{12345}, position));
+}
+
+TEST(dispatch, empty_tables_answer) {
+    const auto dispatch = Dispatch::build({});
+    EXPECT_EQ(dispatch->find_listener(endpoint("10.0.0.1:5060")), kNoListener);
+    EXPECT_EQ(dispatch->find_set(1), nullptr);
+    EXPECT_FALSE(dispatch->is_destination(endpoint("10.0.0.1:5060")));
+}
+
+// Spec 8: the port matches if equal, or if the destination has none.
+TEST(dispatch, is_destination) {
+    struct Row {
+        const char* host_port;
+        const char* source;
+        bool expected;
+    };
+    constexpr Row kRows[] = {
+        {"10.0.0.0", "10.0.0.0:40000", true},       {"10.0.0.0:5060", "10.0.0.0:40000", false},
+        {"10.0.0.0:5060", "10.0.0.0:5060", true},   {"10.0.0.0;transport=udp", "10.0.0.0:1", true},
+        {"10.0.0.0;a=b:c", "10.0.0.0:1", true},     {"u:p@10.0.0.0", "10.0.0.0:1", true},
+        {"u:p@10.0.0.0:5060", "10.0.0.0:1", false}, {"[::1]", "10.0.0.0:1", true},
+        {"[::1]:5060", "10.0.0.0:1", false},        {"10.0.0.0:", "10.0.0.0:1", true},
+        {"10.0.0.0", "10.0.0.1:5060", false},
+    };
+    for (const Row& row : kRows) {
+        Dispatch::Input input;
+        input.sets.push_back(test::plain_set(1));
+        input.sets[0].texts[0].host_port = row.host_port;
+        input.sets[0].members[0].flags = kDisabled;  // any state
+        EXPECT_EQ(Dispatch::build(std::move(input))->is_destination(endpoint(row.source)),
+                  row.expected)
+            << row.host_port << " " << row.source;
+    }
+}
+
+TEST(dispatch, unresolved_members_are_no_source_and_not_usable) {
+    Dispatch::Input input;
+    input.sets.push_back(test::plain_set(2));
+    input.sets[0].members[0].endpoint = {};
+    const auto dispatch = Dispatch::build(std::move(input));
+    EXPECT_FALSE(dispatch->is_destination({}));
+    EXPECT_EQ(dispatch->plan(dispatch->sets()[0]).pick(0), 1U);
+}
+
+Dispatch::Input next_generation(const Dispatch& now) {
+    Dispatch::Input input;
+    input.services = now.services();
+    input.sets = now.sets();
+    input.cursors = now.cursors();
+    input.previous = &now;
+    return input;
+}
+
+TEST(dispatch, a_state_change_keeps_pointers_and_the_plans_of_other_sets) {
+    Dispatch::Input input = test::input_for(test::plain_set(5, 1), Algorithm::kMaglev);
+    input.sets.push_back(test::plain_set(4, 2));
+    const auto first = Dispatch::build(std::move(input));
+    first->cursors()->at(0, 1).last = 3;
+
+    Dispatch::Input change = next_generation(*first);
+    change.sets[1].members[0].flags |= kInactive;
+    const auto second = Dispatch::build(std::move(change));
+    EXPECT_EQ(second->cursors()->at(0, 1).last, 3U);
+    EXPECT_EQ(&second->plan(second->sets()[0]), &first->plan(first->sets()[0]));
+    EXPECT_NE(&second->plan(second->sets()[1]), &first->plan(first->sets()[1]));
+    EXPECT_FALSE(second->plan(second->sets()[1]).usable(0));
+
+    Dispatch::Input reload = next_generation(*second);
+    reload.cursors = nullptr;
+    EXPECT_EQ(Dispatch::build(std::move(reload))->cursors()->at(0, 1).last, 0U);
+}
+
+// A generation must not use anything of an older one that is gone.
+TEST(dispatch, generations_outlive_the_one_before) {
+    auto dispatch = Dispatch::build(test::input_for(test::plain_set(5, 1), Algorithm::kMaglev));
+    for (std::uint32_t i = 0; i < 10; ++i) {
+        Dispatch::Input change = next_generation(*dispatch);
+        change.sets[0].members[i % 4].flags ^= kInactive;
+        dispatch = Dispatch::build(std::move(change));
+        EXPECT_NE(dispatch->plan(dispatch->sets()[0]).maglev(i * 0x123456789abcdefULL), kNoIndex);
+    }
+}
+
+// Brute force of spec 2.3 beside the prepared walk.
+TEST(plan, pick_equals_the_walk_of_the_specification) {
+    for (std::uint32_t mask = 0; mask < 64; ++mask) {
+        for (const bool use_default : {false, true}) {
+            Set set = test::plain_set(6);
+            for (std::uint32_t i = 0; i < 6; ++i) {
+                if (mask >> i & 1) set.members[i].flags = kDisabled;
+            }
+            const auto plan = SetPlan::build(set, {.use_default = use_default}, nullptr);
+            const std::uint32_t n = use_default ? 5 : 6;
+            for (std::uint32_t value = 0; value < 13; ++value) {
+                std::uint32_t expected = value % n;
+                while (set.members[expected].skipped()) {
+                    expected = (expected + 1) % n;
+                    if (expected != value % n) continue;
+                    expected = use_default && !set.members[5].skipped() ? 5 : kNoIndex;
+                    break;
+                }
+                ASSERT_EQ(plan->pick(value), expected)
+                    << mask << " " << use_default << " " << value;
+            }
+        }
+    }
+}
+
+TEST(dispatch, a_hundred_thousand_destinations) {
+    const auto now = [] { return std::chrono::steady_clock::now(); };
+    Dispatch::Input input = test::input_for(test::plain_set(100000), Algorithm::kCallId);
+    const auto begin = now();
+    const auto first = Dispatch::build(std::move(input));
+    const auto built = now();
+    Dispatch::Input change = next_generation(*first);
+    change.sets[0].members[5].flags |= kInactive;
+    const auto copied = now();
+    const auto second = Dispatch::build(std::move(change));
+    const auto changed = now();
+    const auto ms = [](auto d) { return std::chrono::duration<double, std::milli>(d).count(); };
+    std::printf("100000 destinations: build %.1f ms, state change %.1f ms, %zu bytes\n",
+                ms(built - begin), ms(changed - copied), second->memory_bytes());
+    EXPECT_LT(second->memory_bytes(), std::size_t{64} << 20);
+    EXPECT_EQ(second->plan(second->sets()[0]).pick(5), 6U);
+}
+
+TEST(dispatch, a_thousand_small_sets_with_maglev_stay_small) {
+    Dispatch::Input input;
+    Service service;
+    service.algorithm = Algorithm::kMaglev;
+    for (std::int32_t id = 1; id <= 1000; ++id) {
+        service.set = id;
+        input.services.push_back(service);
+        input.sets.push_back(test::plain_set(10, id));
+    }
+    EXPECT_LT(Dispatch::build(std::move(input))->memory_bytes(), std::size_t{8} << 20);
+}
+
+}  // namespace
+}  // namespace lb::table
