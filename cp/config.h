@@ -109,6 +109,8 @@ struct DispatcherConfig {
     std::int32_t ds_dns_interval = 600;
     std::int32_t ds_dns_ttl = 0;
     bool ds_dns_match_all = false;
+
+    int line = 0;  // in the file, for messages
 };
 
 struct TmConfig {  // milliseconds

@@ -233,10 +233,12 @@ void Dispatcher::Impl::index_all() {
 
 void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) const {
     next.id = old.id;
+    const bool same_latency = next.attrs.latency == old.attrs.latency;
+    if (same_latency && (options.reload_keeps_state || options.retain_latency)) {
+        next.latency = old.latency;
+    }
     if (!options.reload_keeps_state) return;
     next.dlgload = old.dlgload;
-    const bool same_latency = next.attrs.latency == old.attrs.latency;
-    if (same_latency) next.latency = old.latency;
     // A changed row is what the operator wants now; what was set by command is forgotten either
     // way.
     if (next.configured_flags != old.configured_flags) return;

@@ -144,9 +144,10 @@ struct DispatcherOptions {
     // interval: without one it would wait for ever.
     bool hold_until_probed = false;
     bool latency_stats = false;
-    bool call_load = false;            // ds_hash_size > 0: dispatcher.list shows RUNTIME
-    bool newer_output = false;         // compat = "6.1": IDX, IUID, N letter, overload fields
-    std::int32_t latency_alpha = 900;  // per mille, 5.6 meaning
+    bool retain_latency = false;  // ds_retain_latency_stats: over a reload that forgets the rest
+    bool call_load = false;       // ds_hash_size > 0: dispatcher.list shows RUNTIME
+    bool newer_output = false;    // compat = "6.1": IDX, IUID, N letter, overload fields
+    std::int32_t latency_alpha = 900;                         // per mille, 5.6 meaning
     std::function<bool(std::string_view)> is_local_socket;    // attr socket; empty: all accepted
     std::function<bool(std::string_view)> is_local_sockname;  // attr sockname; likewise
 };

@@ -350,6 +350,16 @@ TEST(Probing, SetInactiveLastsUntilTheNextAnswer) {
     EXPECT_EQ(letters(dispatcher), "AP");
 }
 
+TEST(Probing, HoldUntilProbed) {
+    DispatcherOptions options = probing(3, 2);
+    options.hold_until_probed = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
+    EXPECT_TRUE(at(dispatcher, 1).skipped());
+    dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
+    EXPECT_EQ(letters(dispatcher), "AP");
+}
+
 TEST(Reload, KeepsWhatProbingLearned) {
     Dispatcher dispatcher(probing(2));
     const auto rows = numbered({row(1, "sip:1.1.1.1"), row(1, "sip:1.1.1.2"), row(1, "sip:1.1.1.3"),

@@ -1,0 +1,253 @@
+#include "cp/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace lb::cp {
+namespace {
+
+constexpr const char* kSmall = R"(
+[[port]]
+device = "net_tap0"
+addresses = ["10.77.0.1/24", "fd77::1/64"]
+[[service]]
+name = "public"
+)";
+
+Result<Config> parse(const std::string& more) { return parse_config(kSmall + more, "f.toml"); }
+
+std::string error_of(const std::string& more) {
+    const auto config = parse(more);
+    return config ? "accepted" : config.error().message;
+}
+
+TEST(Config, EveryDefaultServes) {
+    const auto config = parse("");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_TRUE(config->warnings.empty());
+    ASSERT_EQ(config->services.size(), 1u);
+    const ServiceConfig& service = config->services[0];
+    ASSERT_EQ(service.listen.size(), 2u);
+    EXPECT_EQ(service.listen[0].endpoint.text(), "10.77.0.1:5060");
+    EXPECT_EQ(service.listen[1].endpoint.text(), "[fd77::1]:5060");
+    EXPECT_EQ(service.set, 1);
+    EXPECT_EQ(config->dispatcher.db_url, "sqlite:///var/lib/siplane/siplane.db");
+    EXPECT_EQ(config->dispatcher.list_file, "");
+    EXPECT_EQ(config->probe_timeout_ms(), 30000);
+    ASSERT_TRUE(config->http.listen);
+    EXPECT_EQ(config->http.listen->text(), "127.0.0.1:9460");
+}
+
+TEST(Config, TheSampleServes) {
+    const auto config = load_config(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_TRUE(config->warnings.empty());
+    EXPECT_EQ(config->ports.at(0).tap, "edge0");
+    EXPECT_EQ(config->dispatcher.ds_ping_interval, 30);
+}
+
+// Each key that the sample shows behind a '#' is one, and its value the default.
+TEST(Config, TheSamplesCommentsAreTrue) {
+    std::ifstream file(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
+    std::string text;
+    std::size_t keys = 0;
+    for (std::string line; std::getline(file, line);) {
+        const bool header = line.starts_with("# [") && line.find("]") != std::string::npos;
+        const bool key = line.starts_with("# ") && line.find(" = ") != std::string::npos &&
+                         line[2] >= 'a' && line[2] <= 'z';
+        if (header || key) line = line.substr(2);
+        keys += key ? 1 : 0;
+        text += line + "\n";
+    }
+    EXPECT_GT(keys, 30u);
+    const auto config = parse_config(text, "sample");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->services.at(0).rules.size(), 2u);
+    EXPECT_EQ(config->tm.fr_timer, TmConfig{}.fr_timer);
+    EXPECT_EQ(config->secret_file, Config{}.secret_file);
+}
+
+TEST(Config, EveryPartArrives) {
+    const auto config = parse(R"(
+listen = [{ address = "10.77.0.1:5062", name = "in" }, "[fd77::1]:5060"]
+set = -3
+algorithm = 4
+record_route = 0
+enable_full_lr = true
+nat = "always"
+no_destination = "480 Busy now"
+rules = [ { name = "reg", methods = ["REGISTER"], set = 9, algorithm = "maglev" },
+          { sources = ["10.0.0.0/8"], reply = "603 Decline" }, { header = "X-Spam", action = "drop" } ]
+[[port]]
+name = "two"
+device = "net_tap0"
+vlan = 7
+mtu = 9000
+gateway = "10.1.0.254"
+addresses = ["10.1.0.1/24"]
+neighbors = { "10.1.0.9" = "02:00:00:00:00:09" }
+[dispatcher]
+list_file = "/etc/d.list"
+ds_ping_fr_timer = 160
+ds_latency_estimator_alpha = 100
+ds_default_socket = "udp:10.77.0.1:5062"
+ds_default_sockname = "in"
+[rpc]
+binrpc = ["unix:/tmp/a", "tcp:127.0.0.1:2049"]
+[http]
+listen = ""
+[eal]
+args = ["-l", "0"]
+)");
+    ASSERT_TRUE(config) << config.error().message;
+    const ServiceConfig& service = config->services[0];
+    EXPECT_EQ(service.listen[0].name, "in");
+    EXPECT_EQ(service.set, -3);
+    EXPECT_EQ(service.algorithm, table::Algorithm::kRoundRobin);
+    EXPECT_FALSE(service.record_route);
+    EXPECT_TRUE(service.enable_full_lr);
+    EXPECT_EQ(service.nat, table::Nat::kAlways);
+    EXPECT_EQ(service.no_destination_code, 480);
+    EXPECT_EQ(service.no_destination_reason, "Busy now");
+    ASSERT_EQ(service.rules.size(), 3u);
+    EXPECT_EQ(service.rules[0].name, "reg");
+    EXPECT_EQ(service.rules[0].set, 9);
+    EXPECT_EQ(service.rules[0].algorithm, table::Algorithm::kMaglev);
+    EXPECT_EQ(service.rules[1].name, "2");
+    EXPECT_EQ(service.rules[1].action, table::Rule::Action::kReply);
+    EXPECT_EQ(service.rules[1].code, 603);
+    EXPECT_EQ(service.rules[1].set, -3);  // the service's
+    EXPECT_EQ(service.rules[2].action, table::Rule::Action::kDrop);
+    const PortConfig& port = config->ports.at(1);
+    EXPECT_EQ(port.vlan, 7);
+    EXPECT_EQ(port.mtu, 9000);
+    EXPECT_EQ(port.gateway.at(0).text(), "10.1.0.254");
+    EXPECT_EQ(port.neighbors.at(0).second.text(), "02:00:00:00:00:09");
+    EXPECT_EQ(config->dispatcher.list_file, "/etc/d.list");
+    EXPECT_EQ(config->dispatcher.db_url, "");
+    EXPECT_EQ(config->dispatcher.ds_latency_estimator_alpha, 100);
+    EXPECT_EQ(config->probe_timeout_ms(), 10000);
+    EXPECT_FALSE(config->http.listen);
+    EXPECT_EQ(config->eal.args.size(), 2u);
+}
+
+// A file of 6.1 counts alpha the other way round.
+TEST(Config, AlphaOfNewerVersions) {
+    const auto config = parse_config(std::string("compat = \"6.1\"\n") + kSmall +
+                                         "[dispatcher]\nds_latency_estimator_alpha = 100\n",
+                                     "f");
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->dispatcher.ds_latency_estimator_alpha, 900);
+}
+
+struct Bad {
+    const char* text;  // behind kSmall, so its first line is line 7
+    const char* error;
+};
+
+constexpr Bad kBad[] = {
+    {"colour = 1", "f.toml:7: service \"public\".colour: unknown key, known are: algorithm, "},
+    {"\n[dispatcher]\nds_ping_intervall = 3",
+     "f.toml:9: dispatcher.ds_ping_intervall: unknown key, known are: "},
+    {"[dispatcher]\nxavp_dst = \"x\"",
+     "f.toml:8: dispatcher.xavp_dst: belongs to Kamailio's script"},
+    {"[dispatcher]\nds_probing_mode = 4",
+     "f.toml:8: dispatcher.ds_probing_mode: 4 is not an integer from 0 to 3"},
+    {"[dispatcher]\nds_ping_interval = \"30\"",
+     "f.toml:8: dispatcher.ds_ping_interval: '30' is not an integer from 0 to 86400"},
+    {"[dispatcher]\nuse_default = 2",
+     "f.toml:8: dispatcher.use_default: 2 is not true or false (or 1, 0)"},
+    {"[dispatcher]\ndb_url = \"mysql://x\"",
+     "f.toml:8: dispatcher.db_url: db_url \"mysql://x\": allowed is sqlite:///absolute/path"},
+    {"[dispatcher]\nds_default_socket = \"udp:10.9.9.9:5060\"",
+     "f.toml:7: dispatcher.ds_default_socket: no service listens on udp:10.9.9.9:5060"},
+    {"[dispatcher]\nds_ping_from = \"a\\r\\nX: y\"", "f.toml:8: dispatcher.ds_ping_from: "},
+    {"algorithm = 12", "f.toml:5: service \"public\": algorithm 12 (parallel) is not possible"},
+    {"algorithm = \"best\"", "f.toml:7: service \"public\".algorithm: 'best' is neither"},
+    {"algorithm = 7", "f.toml:5: service \"public\": algorithm 7 needs dispatcher.hash_pvar"},
+    {"algorithm = 10", "f.toml:5: service \"public\": algorithm 10 needs dispatcher.ds_hash_size"},
+    {"nat = \"on\"", "f.toml:7: service \"public\".nat: 'on' is not one of: off, auto, always"},
+    {"no_destination = \"44 x\"", "f.toml:7: service \"public\".no_destination: \"44 x\" is not"},
+    {"listen = [\"10.77.0.1\"]",
+     "f.toml:7: service \"public\".listen: '10.77.0.1' is not address:port"},
+    {"listen = [\"10.77.0.1:5060\", \"10.77.0.1:5060\"]",
+     "f.toml:5: service \"public\": listen 10.77.0.1:5060 is used twice"},
+    {"[[service.rule]]\nname = \"r\"\nmethods = [\"invite\"]",
+     "f.toml:9: service \"public\".rule \"r\".methods: \"invite\" is not a method"},
+    {"[[service.rule]]\nname = \"r\"\nalgorithm = 12",
+     "f.toml:5: service \"public\".rule \"r\": algorithm 12"},
+    {"[[service.rule]]\nsett = 1", "f.toml:8: service \"public\".rule \"1\".sett: unknown key"},
+    {"[[service.rule]]\nlisten = [\"10.77.0.1:9\"]",
+     "f.toml:5: service \"public\".rule \"1\": listen 10.77.0.1:9 is not among"},
+    {"[[port]]\nname = \"x\"", "f.toml:7: port \"x\".device: is missing"},
+    {"[[port]]\nname = \"x\"\ndevice = \"net_tap0\"", "f.toml:7: port \"x\": device (and VLAN)"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\nvlan = 4095",
+     "f.toml:10: port \"x\".vlan: 4095 is not an integer from 1 to 4094"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\naddresses = [\"10.77.0.1/24\"]",
+     "f.toml:7: port \"x\": address 10.77.0.1 is used twice"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\naddresses = [\"10.77.0.1/33\"]",
+     "f.toml:10: port \"x\".addresses: \"10.77.0.1/33\" is not address/length"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\nneighbors = { \"1.2.3.4\" = \"zz\" }",
+     "f.toml:10: port \"x\".neighbors: \"1.2.3.4\" = 'zz' is not"},
+    {"[tm]\nretr_timer1 = 5000", "f.toml:1: tm.retr_timer1: 5000 is above retr_timer2 (4000)"},
+    {"[rpc]\nbinrpc = [\"/run/x\"]",
+     "f.toml:8: rpc.binrpc: \"/run/x\" does not begin with one of:"},
+    {"[http]\nlisten = \"9460\"", "f.toml:8: http.listen: \"9460\" is not address:port"},
+    {"[log]\nlevel = \"loud\"", "f.toml:8: log.level: 'loud' is not one of: trace, debug"},
+    {"[dispatcher", "f.toml:7: "},
+    {"[dispatcher]\nflags = 2\nflags = 3", "f.toml:9: "},
+    {"[[tm]]\nfr_timer = 1", "f.toml:7: tm: must be a table: [tm]"},
+};
+
+TEST(Config, ErrorsNameFileLineAndKey) {
+    for (const Bad& bad : kBad) {
+        const std::string error = error_of(bad.text);
+        EXPECT_TRUE(error.starts_with(bad.error)) << bad.text << "\n  is: " << error;
+    }
+}
+
+TEST(Config, Missing) {
+    EXPECT_EQ(parse_config("", "f").error().message, "f:1: port: at least one [[port]] is needed");
+    EXPECT_EQ(parse_config("[[port]]\ndevice = \"d\"", "f").error().message,
+              "f:1: service: at least one [[service]] is needed");
+    EXPECT_EQ(load_config("/nonexistent/x.toml").error().message,
+              "/nonexistent/x.toml: No such file or directory");
+    EXPECT_FALSE(load_config("/"));
+}
+
+TEST(Config, Warnings) {
+    const auto config = parse(
+        "listen = [\"10.99.0.1:5060\"]\nalgorithm = 77\n"
+        "[[port]]\nname = \"b\"\ndevice = \"d\"\naddresses = [\"10.1.0.1/24\"]\n"
+        "gateway = [\"10.2.0.1\"]\n[dispatcher]\ndb_url = \"sqlite:////x/y\"\nlist_file = "
+        "\"/z\"\n");
+    ASSERT_TRUE(config) << config.error().message;
+    ASSERT_EQ(config->warnings.size(), 4u);
+    EXPECT_EQ(config->warnings[0],
+              "f.toml:8: service \"public\".algorithm: 77 is no known number: the first active "
+              "destination is taken");
+    EXPECT_EQ(config->warnings[1],
+              "f.toml:9: port \"b\": gateway 10.2.0.1 is in no network of this port's addresses");
+    EXPECT_EQ(config->warnings[2],
+              "f.toml:5: service \"public\": listen 10.99.0.1:5060: no [[port]] has this address");
+    EXPECT_EQ(config->dispatcher.list_file, "");
+}
+
+TEST(Config, EveryPrefixOfTheSampleIsSafe) {
+    std::ifstream file(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
+    std::ostringstream text;
+    text << file.rdbuf();
+    const std::string sample = text.str();
+    ASSERT_GT(sample.size(), 1000u);
+    for (std::size_t n = 0; n < sample.size(); n += 7) {
+        const auto config = parse_config(sample.substr(0, n), "f");
+        if (!config) {
+            EXPECT_TRUE(config.error().message.starts_with("f:")) << config.error().message;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace lb::cp
