@@ -154,9 +154,12 @@ private:
 // Index 0 is the highest priority; among equals the row that came last (spec 3.4).
 void sort_members(std::vector<Destination>& rows) {
     std::reverse(rows.begin(), rows.end());
-    std::stable_sort(rows.begin(), rows.end(), [](const Destination& a, const Destination& b) {
+    const auto higher = [](const Destination& a, const Destination& b) {
         return a.priority > b.priority;
-    });
+    };
+    // Mostly all are equal, and moving them is the dearer part.
+    if (std::is_sorted(rows.begin(), rows.end(), higher)) return;
+    std::stable_sort(rows.begin(), rows.end(), higher);
 }
 
 std::string_view after_scheme(std::string_view uri) noexcept {
@@ -328,6 +331,8 @@ Result<Dispatcher::LoadReport> Dispatcher::load(const std::vector<DestinationRow
     std::vector<DestinationSet> next;
     std::vector<std::int32_t> appearance;
     std::unordered_map<std::int32_t, std::size_t> index;
+    std::unordered_map<std::int64_t, std::size_t> counts;  // so that no set grows step by step
+    for (const DestinationRow& row : rows) ++counts[row.setid];
     for (const DestinationRow& row : rows) {
         auto destination = reader.read(row);
         if (!destination) {
@@ -337,6 +342,7 @@ Result<Dispatcher::LoadReport> Dispatcher::load(const std::vector<DestinationRow
         const auto [found, added] = index.try_emplace(destination->setid, next.size());
         if (added) {
             next.push_back({destination->setid, {}});
+            next.back().members.reserve(counts[row.setid]);
             appearance.push_back(destination->setid);
         }
         next[found->second].members.push_back(std::move(*destination));
@@ -350,7 +356,7 @@ Result<Dispatcher::LoadReport> Dispatcher::load(const std::vector<DestinationRow
         return failed(Errc::kInvalid, std::move(message));
     }
     for (DestinationSet& set : next) {
-        set.members.shrink_to_fit();
+        set.members.shrink_to_fit();  // bad rows left room
         sort_members(set.members);
     }
     impl_->adopt(next);
