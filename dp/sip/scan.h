@@ -26,7 +26,13 @@ struct LineEnds {
     bool too_many = false;  // more lines than there is room for
 };
 
+// The widest variant that this CPU has, chosen once at start.
 // REQUIRES: text.size() < 2**32, and that line 0 is not empty.
 void scan_lines(std::string_view text, LineEnds& ends) noexcept;
+
+// The variants by name, for tests and benchmarks. Null when this CPU has not what it needs.
+enum class ScanKind : std::uint8_t { kScalar, kAvx2, kAvx512 };
+using ScanFunction = void (*)(std::string_view text, LineEnds& ends) noexcept;
+ScanFunction scan_variant(ScanKind kind) noexcept;
 
 }  // namespace lb::sip
