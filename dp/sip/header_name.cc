@@ -6,7 +6,8 @@ namespace lb::sip {
 namespace {
 
 // What stands behind a name that has just been recognised.
-HeaderStart behind_name(std::string_view line, std::size_t size, Header header) noexcept {
+[[gnu::always_inline]] inline HeaderStart behind_name(std::string_view line, std::size_t size,
+                                                      Header header) noexcept {
     std::size_t at = size;
     while (at < line.size() && is_blank(line[at])) ++at;
     if (at < line.size() && line[at] == ':') return {header, static_cast<std::uint32_t>(at + 1)};

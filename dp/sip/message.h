@@ -93,10 +93,13 @@ struct Message {
     HeaderField authorization, proxy_authorization, proxy_require, require, record_route;
     HeaderField second_via;  // the next Via header field after `via`, if any
 
-    std::array<HeaderField, kRoutesMax> routes{};  // Route header fields, in order
     std::uint16_t routes_count = 0;
     std::uint16_t via_lines = 0;           // Via header fields seen
     std::int32_t max_forwards_value = -1;  // -1: absent; a huge number is clamped to 1000000
+
+    // Route header fields, in order. Last, because parse() clears only what is in front of it:
+    // entries behind routes_count are old.
+    std::array<HeaderField, kRoutesMax> routes{};
 
     bool is_reply() const noexcept { return reply; }
 };

@@ -1,6 +1,9 @@
 #include "dp/sip/parser.h"
 
 #include <array>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
 
 #include "dp/sip/header_name.h"
 #include "dp/sip/scan.h"
@@ -60,24 +63,11 @@ struct FirstError {
     }
 };
 
-// Everything but the Route fields, which routes_count guards.
+// Everything but the Route fields, which routes_count guards, in one sweep: view by view it took a
+// fifth of the time of a parse. All-zero bytes are an empty view and a zero number.
 void reset(Message& message) noexcept {
-    message.text = message.start_line = message.header = message.body = {};
-    message.reply = false;
-    message.method = Method::kOther;
-    message.method_text = message.request_uri = {};
-    message.status = 0;
-    message.reason = {};
-    message.via = {};
-    message.top_via = {};
-    message.from = message.to = message.call_id = message.cseq = {};
-    message.max_forwards = message.content_length = {};
-    message.from_addr = message.to_addr = {};
-    message.cseq_number = 0;
-    message.cseq_method = {};
-    message.contact = message.authorization = message.proxy_authorization = {};
-    message.proxy_require = message.require = message.record_route = message.second_via = {};
-    message.routes_count = message.via_lines = 0;
+    static_assert(std::is_trivially_copyable_v<Message> && std::is_standard_layout_v<Message>);
+    std::memset(static_cast<void*>(&message), 0, offsetof(Message, routes));
     message.max_forwards_value = -1;
 }
 
