@@ -142,12 +142,12 @@ void append_int(std::string& out, std::uint32_t value) {
 void append_double(std::string& out, double value) {
     constexpr double kLimit = 9.2e18;
     const double scaled = value * 1000.0;
-    std::int64_t whole = std::numeric_limits<std::int64_t>::max();
-    if (std::isnan(scaled)) {
-        whole = 0;
-    } else if (scaled < kLimit) {
-        whole = scaled > -kLimit ? static_cast<std::int64_t>(scaled)
-                                 : std::numeric_limits<std::int64_t>::min();
+    // inf, nan and what is too small: what the conversion gives on amd64 (golden/kamcmd s11/004,
+    // 005).
+    std::int64_t whole = std::numeric_limits<std::int64_t>::min();
+    if (std::isfinite(scaled) && scaled > -kLimit) {
+        whole = scaled < kLimit ? static_cast<std::int64_t>(scaled)
+                                : std::numeric_limits<std::int64_t>::max();
     }
     const std::size_t width = width_of(static_cast<std::uint64_t>(whole), 0);
     out.push_back(static_cast<char>(width << 4 | kDouble));

@@ -189,8 +189,10 @@ LabOptions LabOptions::from_modparams(const std::filesystem::path& file) {
 }
 
 struct RpcLab::Impl {
-    Impl(const LabOptions& options, const std::filesystem::path& rows, const std::string& extra_sql)
-        : scratch("siplane-rpc-") {
+    Impl(const LabOptions& options, const std::filesystem::path& rows, const std::string& extra_sql,
+         const std::string& replies_in)
+        : scratch("siplane-rpc-"),
+          reply_dir(replies_in.empty() ? scratch.path().string() : replies_in) {
         execute(kSchema);
         if (std::filesystem::exists(rows)) execute(".read " + rows.string());
         if (!extra_sql.empty()) execute(extra_sql);
@@ -228,10 +230,10 @@ struct RpcLab::Impl {
         require(binrpc->listen(socket_name(Kind::kTcp, ""), rights));
         tcp = port_of(*binrpc, "tcp");
         udp = port_of(*binrpc, "udp");
-        pretty = std::make_unique<rpc::JsonrpcServer>(
-            io, *control, *binrpc, scratch.path().string(), rpc::JsonStyle{true});
-        compact = std::make_unique<rpc::JsonrpcServer>(
-            io, *control, *binrpc, scratch.path().string(), rpc::JsonStyle{false});
+        pretty = std::make_unique<rpc::JsonrpcServer>(io, *control, *binrpc, reply_dir,
+                                                      rpc::JsonStyle{true});
+        compact = std::make_unique<rpc::JsonrpcServer>(io, *control, *binrpc, reply_dir,
+                                                       rpc::JsonStyle{false});
         require(pretty->listen(socket_name(Kind::kUnixDatagram, file("rpc.sock")), rights));
         require(pretty->listen(socket_name(Kind::kFifo, file("rpc.fifo")), rights));
         require(compact->listen(socket_name(Kind::kUnixDatagram, file("rpc1.sock")), rights));
@@ -239,6 +241,7 @@ struct RpcLab::Impl {
     }
 
     ScratchFolder scratch;
+    std::string reply_dir;
     rpc::FileRights rights;
     asio::io_context io;
     std::unique_ptr<LabControl> control;
@@ -249,8 +252,8 @@ struct RpcLab::Impl {
 };
 
 RpcLab::RpcLab(const LabOptions& options, const std::filesystem::path& rows,
-               const std::string& extra_sql)
-    : impl_(std::make_unique<Impl>(options, rows, extra_sql)) {}
+               const std::string& extra_sql, const std::string& replies_in)
+    : impl_(std::make_unique<Impl>(options, rows, extra_sql, replies_in)) {}
 RpcLab::~RpcLab() = default;
 
 void RpcLab::sql(const std::string& statements) { impl_->execute(statements); }
@@ -265,7 +268,7 @@ std::string RpcLab::json_path() const { return impl_->file("rpc.sock"); }
 std::string RpcLab::fifo_path() const { return impl_->file("rpc.fifo"); }
 std::string RpcLab::compact_json_path() const { return impl_->file("rpc1.sock"); }
 std::string RpcLab::compact_fifo_path() const { return impl_->file("rpc1.fifo"); }
-std::string RpcLab::reply_dir() const { return impl_->scratch.path().string(); }
+std::string RpcLab::reply_dir() const { return impl_->reply_dir; }
 const std::filesystem::path& RpcLab::folder() const noexcept { return impl_->scratch.path(); }
 
 void RpcLab::set_stats(cp::Stats stats) {

@@ -40,7 +40,7 @@ class RpcLab {
 public:
     // `rows`: a file of insert statements; may be missing.
     RpcLab(const LabOptions& options, const std::filesystem::path& rows,
-           const std::string& extra_sql = {});
+           const std::string& extra_sql = {}, const std::string& replies_in = {});
     ~RpcLab();
 
     void sql(const std::string& statements);  // on the table's file

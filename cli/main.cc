@@ -1,0 +1,146 @@
+// siplanectl: asks the running siplaned. The first word is an RPC method ("dispatcher.list"), or
+// one of the commands below.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "cli/client.h"
+#include "cli/print.h"
+#include "cli/stats.h"
+
+namespace lb::cli {
+namespace {
+
+// Stable: scripts look at them. Unlike kamcmd, which exits with 0, a fault is told apart.
+enum ExitCode : int {
+    kOk = 0,
+    kFault = 1,        // the daemon answered with a fault
+    kUsage = 2,        // wrong words or options; nothing was asked
+    kUnreachable = 3,  // no daemon at that socket, or no answer in time
+    kBadReply = 4,     // whatever answered is not siplaned
+};
+
+struct Command {
+    std::string address = kDefaultSocket;
+    std::string format;
+    int timeout_seconds = kDefaultTimeoutSeconds;
+    bool json = false;
+    bool tsv = false;
+    bool all = false;
+    bool stats = false;
+    std::vector<std::string> words;
+};
+
+int complain(const Error& error, int code) {
+    std::fprintf(stderr, "siplanectl: %s\n", error.message.c_str());
+    return code;
+}
+
+int complain(const Error& error) {
+    return complain(error, error.code == Errc::kInvalid ? kBadReply : kUnreachable);
+}
+
+int print(const Result<std::string>& text) {
+    if (!text) return complain(text.error());
+    std::fwrite(text->data(), 1, text->size(), stdout);
+    return kOk;
+}
+
+int print_reply(const Command& command, const rpc::Reply& reply) {
+    if (command.json) {
+        print(as_json(reply));
+    } else if (!reply.fault && command.stats) {
+        return print(command.tsv ? stats_for_scripts(reply) : stats_for_people(reply, command.all));
+    } else if (!command.format.empty()) {
+        print(as_format(reply, command.format));
+    } else {
+        print(as_kamcmd(reply));
+    }
+    if (!reply.fault) return kOk;
+    if (!reply.fault->detail.empty()) {
+        std::fprintf(stderr, "siplanectl: %s\n", reply.fault->detail.c_str());
+    }
+    return kFault;
+}
+
+// "help" and "help METHOD" are kamcmd's words.
+void translate(Command& command) {
+    if (command.stats) command.words = {"siplane.stats"};
+    if (command.words[0] == "version") command.words[0] = "core.version";
+    if (command.words[0] != "help" && command.words[0] != "list") return;
+    command.words[0] = command.words.size() > 1 ? "system.methodHelp" : "system.listMethods";
+}
+
+int run(Command command) {
+    translate(command);
+    Result<Client> client = Client::connect(command.address, command.timeout_seconds);
+    if (!client) {
+        const bool usage = client.error().code == Errc::kInvalid;
+        return complain(client.error(), usage ? kUsage : kUnreachable);
+    }
+    const std::vector<std::string> words(command.words.begin() + 1, command.words.end());
+    const Result<rpc::Reply> reply = client->call(command.words[0], typed(words));
+    if (!reply) return complain(reply.error());
+    return print_reply(command, *reply);
+}
+
+void describe(CLI::App& app, Command& command) {
+    app.add_option("-s,--socket", command.address,
+                   "Control socket: unix:PATH, unixd:PATH, tcp:HOST[:PORT], udp:HOST[:PORT]")
+        ->capture_default_str();
+    app.add_option("-f,--format", command.format,
+                   "Print records by this format: %v is the next one, \\n \\t \\r \\\\ are known");
+    app.add_option("-t,--timeout", command.timeout_seconds, "Seconds to wait for an answer")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_flag("--json", command.json, "Print the answer as JSON");
+    app.set_version_flag("--version", "siplanectl " SIPLANE_VERSION);
+    CLI::App* stats =
+        app.add_subcommand("stats", "Counters: frames received, relayed, dropped and why");
+    stats->add_flag("--json", command.json, "The whole answer as JSON");
+    stats->add_flag("--tsv", command.tsv, "Tab-separated lines with stable names");
+    stats->add_flag("--all", command.all, "Also reasons that dropped nothing");
+    stats->callback([&command] { command.stats = true; });
+    app.footer(
+        "Any other word is an RPC method with its parameters, printed as kamcmd prints it:\n"
+        "  siplanectl dispatcher.list [short|full]\n"
+        "  siplanectl dispatcher.set_state ip 1 sip:10.0.0.7:5060\n"
+        "  siplanectl help             names of all methods\n"
+        "  siplanectl help METHOD      what a method does\n"
+        "Parameters that look like numbers are sent as numbers; s:5 is the text 5.\n"
+        "Exit status: 0 answered, 1 answered with a fault, 2 wrong usage, 3 no answer,\n"
+        "4 the answer is not siplaned's.");
+    app.prefix_command();
+}
+
+int main_of(int argc, char** argv) {
+    CLI::App app{"Asks and commands the SIP load balancer siplaned.", "siplanectl"};
+    Command command;
+    describe(app, command);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kOk : kUsage;
+    }
+    command.words = app.remaining();
+    command.json =
+        std::erase(command.words, "--json") > 0 || command.json;  // also behind the method
+    if (!command.words.empty() && command.words[0] == "--") {
+        command.words.erase(command.words.begin());
+    }
+    const bool option = !command.words.empty() && command.words[0].starts_with("-");
+    if (!command.stats && (command.words.empty() || option)) {
+        const std::string what =
+            option ? "unknown option " + command.words[0] : std::string("what shall I ask?");
+        return complain({Errc::kInvalid, what + " (see siplanectl --help)"}, kUsage);
+    }
+    return run(std::move(command));
+}
+
+}  // namespace
+}  // namespace lb::cli
+
+int main(int argc, char** argv) { return lb::cli::main_of(argc, argv); }
