@@ -1,3 +1,9 @@
+// The ring's C11 form: the same code on x86, in terms that the compiler and ThreadSanitizer
+// understand.
+#ifndef RTE_USE_C11_MEM_MODEL
+#define RTE_USE_C11_MEM_MODEL
+#endif
+
 #include "dp/io/slow_path.h"
 
 #include <rte_errno.h>
