@@ -46,17 +46,17 @@ public:
     using Data = std::variant<std::int32_t, std::uint32_t, std::int64_t, double, std::string, Null,
                               Struct, List>;
 
-    Value(std::int32_t number) : data(number) {}
-    Value(std::uint32_t number) : data(number) {}
-    Value(std::int64_t number) : data(number) {}
-    Value(std::uint64_t number) : data(static_cast<std::int64_t>(number)) {}
-    Value(double number) : data(number) {}
-    Value(std::string text) : data(std::move(text)) {}
-    Value(std::string_view text) : data(std::string(text)) {}
-    Value(const char* text) : data(std::string(text)) {}
-    Value(Null null) : data(null) {}
-    Value(Struct record) : data(std::move(record)) {}
-    Value(List list) : data(std::move(list)) {}
+    Value(std::int32_t number);
+    Value(std::uint32_t number);
+    Value(std::int64_t number);
+    Value(std::uint64_t number);
+    Value(double number);
+    Value(std::string text);
+    Value(std::string_view text);
+    Value(const char* text);
+    Value(Null null);
+    Value(Struct record);
+    Value(List list);
 
     template <class T>
     const T* get_if() const noexcept {
@@ -103,6 +103,19 @@ struct Reply {
         return reply;
     }
 };
+
+// Here because they need the whole Member.
+inline Value::Value(std::int32_t number) : data(number) {}
+inline Value::Value(std::uint32_t number) : data(number) {}
+inline Value::Value(std::int64_t number) : data(number) {}
+inline Value::Value(std::uint64_t number) : data(static_cast<std::int64_t>(number)) {}
+inline Value::Value(double number) : data(number) {}
+inline Value::Value(std::string text) : data(std::move(text)) {}
+inline Value::Value(std::string_view text) : data(std::string(text)) {}
+inline Value::Value(const char* text) : data(std::string(text)) {}
+inline Value::Value(Null null) : data(null) {}
+inline Value::Value(Struct record) : data(std::move(record)) {}
+inline Value::Value(List list) : data(std::move(list)) {}
 
 inline Struct::Struct(std::initializer_list<Member> list) : members(list) {}
 
