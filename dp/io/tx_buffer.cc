@@ -4,10 +4,10 @@
 
 namespace lb::io {
 
-void TxBuffer::add(rte_mbuf* mbuf, TxKind kind, core::CounterValues& counts) noexcept {
+void TxBuffer::add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept {
     if (used_ == kRoom) flush(counts);
     mbufs_[used_] = mbuf;
-    kinds_[used_] = kind;
+    labels_[used_] = label;
     ++used_;
 }
 
@@ -18,14 +18,15 @@ void TxBuffer::flush(core::CounterValues& counts) noexcept {
             sent +
             port_->send(worker_, mbufs_.data() + sent, static_cast<std::uint16_t>(used_ - sent)));
     }
-    for (std::uint16_t i = 0; i < used_; ++i) count(kinds_[i], i < sent, counts);
+    for (std::uint16_t i = 0; i < used_; ++i) count(labels_[i], i < sent, counts);
     for (std::uint16_t i = sent; i < used_; ++i) rte_pktmbuf_free(mbufs_[i]);
     used_ = 0;
 }
 
-void TxBuffer::count(TxKind kind, bool sent, core::CounterValues& counts) noexcept {
+void TxBuffer::count(TxLabel label, bool sent, core::CounterValues& counts) noexcept {
     constexpr auto kFull = static_cast<std::size_t>(core::DropReason::kTxFull);
-    switch (kind) {
+    if (label.fragment && sent) ++counts.fragments_sent;
+    switch (label.kind) {
         case TxKind::kForwarded:
             ++(sent ? counts.forwarded : counts.dropped[kFull]);
             break;
@@ -35,7 +36,7 @@ void TxBuffer::count(TxKind kind, bool sent, core::CounterValues& counts) noexce
         case TxKind::kInjected:
             ++(sent ? counts.injected : counts.inject_lost);
             break;
-        case TxKind::kFragment:
+        case TxKind::kPart:
             break;
     }
 }

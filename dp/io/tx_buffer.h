@@ -19,8 +19,13 @@ namespace lb::io {
 enum class TxKind : std::uint8_t {
     kForwarded,
     kReplied,
-    kFragment,  // not the last of its datagram; the last carries kForwarded or kReplied
+    kPart,      // a fragment but the last: the last carries what its datagram counts as
     kInjected,  // from the kernel: not among the received
+};
+
+struct TxLabel {
+    TxKind kind = TxKind::kForwarded;
+    bool fragment = false;
 };
 
 class TxBuffer {
@@ -30,18 +35,18 @@ public:
 
     TxBuffer(Port& port, std::uint16_t worker) noexcept : port_(&port), worker_(worker) {}
 
-    void add(rte_mbuf* mbuf, TxKind kind, core::CounterValues& counts) noexcept;
+    void add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept;
     void flush(core::CounterValues& counts) noexcept;
     const Port& port() const noexcept { return *port_; }
 
 private:
-    static void count(TxKind kind, bool sent, core::CounterValues& counts) noexcept;
+    static void count(TxLabel label, bool sent, core::CounterValues& counts) noexcept;
 
     Port* port_;
     std::uint16_t worker_;
     std::uint16_t used_ = 0;
     std::array<rte_mbuf*, kRoom> mbufs_{};
-    std::array<TxKind, kRoom> kinds_{};
+    std::array<TxLabel, kRoom> labels_{};
 };
 
 }  // namespace lb::io

@@ -14,6 +14,8 @@
 #include "dp/io/linear.h"
 #include "dp/io/punt.h"
 #include "dp/io/tx_buffer.h"
+#include "dp/net/fragment.h"
+#include "dp/net/reassembly.h"
 
 namespace lb::io {
 
@@ -49,6 +51,20 @@ void describe(const rte_mbuf* mbuf, std::uint16_t device, net::Packet& packet) n
     packet.udp_checksum = checksum_of(mbuf);
 }
 
+core::DropReason reason_of(net::ReassemblyError error) noexcept {
+    switch (error) {
+        case net::ReassemblyError::kOverlap:
+            return core::DropReason::kFragmentOverlap;
+        case net::ReassemblyError::kTableFull:
+            return core::DropReason::kFragmentTableFull;
+        case net::ReassemblyError::kBad:
+            return core::DropReason::kFragmentBad;
+        case net::ReassemblyError::kNone:
+            break;
+    }
+    return core::DropReason::kInternal;
+}
+
 // The device completes what write_udp_headers() began: it needs to know where the headers are.
 void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
     const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
@@ -64,17 +80,26 @@ void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
 struct Worker::Impl {
     Impl(const WorkerConfig& worker, const Devices& shared,
          const table::Snapshot<table::Tables>& tables, Sleeper on)
-        : config(worker), devices(shared), snapshot(tables), sleeper(std::move(on)) {}
+        : config(worker),
+          devices(shared),
+          snapshot(tables),
+          sleeper(std::move(on)),
+          reassembler(tables.read().secret.table),
+          fragment_id(worker.index) {}
 
     bool turn() noexcept;
     void run() noexcept;
 
     std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
     void handle(rte_mbuf* mbuf, std::uint16_t device, const table::Tables& tables) noexcept;
+    rte_mbuf* reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept;
+    void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
     void settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
                 const table::Tables& tables) noexcept;
     void transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
                   const table::Tables& tables) noexcept;
+    void transmit_fragments(rte_mbuf* mbuf, const table::Interface& out, TxKind kind) noexcept;
+    std::uint32_t next_fragment_id() noexcept;
     void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
     void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;
     std::size_t inject(const table::Tables& tables) noexcept;
@@ -93,6 +118,8 @@ struct Worker::Impl {
     core::Scratch scratch;
     std::vector<RxQueue> rx_queues;
     std::vector<TxBuffer> tx;
+    net::Reassembler reassembler;
+    std::uint32_t fragment_id;
     PuntBudget punt_budget;
     std::uint64_t next_twin_poll = 0;
     std::uint64_t last_work = 0;   // when a turn last had anything to do
@@ -119,6 +146,7 @@ bool Worker::Impl::turn() noexcept {
         next_twin_poll = now + clock.from_us(kTwinPollUs);
     }
     for (TxBuffer& buffer : tx) buffer.flush(counts);
+    unhold(reassembler.expire(scratch.state.now_ms), core::DropReason::kFragmentTimeout);
     end_turn(now, work);
     return work != 0;
 }
@@ -141,7 +169,40 @@ void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
     net::Packet packet;
     lend(mbuf, packet);
     describe(mbuf, device, packet);
-    settle(mbuf, packet, config.route(packet, tables, scratch), tables);
+    core::Verdict verdict = config.route(packet, tables, scratch);
+    if (verdict.action == core::Action::kReassemble) {
+        mbuf = reassemble(mbuf, packet);
+        if (mbuf == nullptr) return;                      // held, or dropped: counted
+        verdict = config.route(packet, tables, scratch);  // whole now, so it cannot ask again
+    }
+    settle(mbuf, packet, verdict, tables);
+}
+
+// Takes a fragment. The whole datagram in `packet` and the mbuf that holds it, once it is whole.
+rte_mbuf* Worker::Impl::reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept {
+    using Status = net::ReassemblyResult::Status;
+    const net::ReassemblyResult result =
+        reassembler.add(packet, scratch.frame, scratch.state.now_ms);
+    unhold(result.abandoned, reason_of(result.error));
+    unhold(result.evicted, core::DropReason::kFragmentTableFull);
+    if (result.status == Status::kRefused) return drop(mbuf, reason_of(result.error)), nullptr;
+    if (result.status != Status::kComplete) {  // a duplicate is part of its datagram, too
+        ++counts.held;
+        rte_pktmbuf_free(mbuf);
+        return nullptr;
+    }
+    rte_pktmbuf_free(mbuf);
+    rte_mbuf* whole = take_jumbo(*devices.jumbos);
+    if (whole == nullptr) return drop(nullptr, core::DropReason::kNoMbuf), nullptr;
+    lend(whole, packet);
+    if (!reassembler.take(packet)) return drop(whole, core::DropReason::kTooBig), nullptr;
+    return whole;
+}
+
+// Fragments that were held and are now given up.
+void Worker::Impl::unhold(std::uint32_t fragments, core::DropReason reason) noexcept {
+    counts.held -= fragments;  // modulo 2^64, as WorkerCounters::add() has it
+    counts.dropped[static_cast<std::size_t>(reason)] += fragments;
 }
 
 void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
@@ -173,11 +234,50 @@ void Worker::Impl::transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind ki
         return drop(mbuf, core::DropReason::kInternal);
     }
     const table::Interface& interface = interfaces[out];
+    const std::size_t l2 =
+        net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
     mbuf->ol_flags = 0;
+    if (mbuf->pkt_len > l2 + interface.mtu) return transmit_fragments(mbuf, interface, kind);
     if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
         ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
     }
-    tx[interface.device].add(mbuf, kind, counts);
+    tx[interface.device].add(mbuf, {kind}, counts);
+}
+
+// All of a datagram's fragments or none: the buffers are taken first.
+void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const table::Interface& out,
+                                      TxKind kind) noexcept {
+    net::Packet packet;
+    lend(mbuf, packet);
+    if (scratch.checksum_mode == net::ChecksumMode::kOffload) net::complete_checksums(packet);
+    const ConstBytes frame = packet.bytes();
+    const net::FragmentPlan plan = net::plan_fragments(frame, out.mtu);
+    if (plan.count == 1) return tx[out.device].add(mbuf, {kind}, counts);  // padding was too long
+    if (plan.count == 0) return drop(mbuf, core::DropReason::kTooBig);
+
+    std::array<rte_mbuf*, kFragmentsOutMax> parts;
+    const bool small = plan.header_size + 8 + plan.piece_size <= kFrameRoom;
+    rte_mempool* pool = (small ? devices.frames : devices.jumbos)->get();
+    if (rte_pktmbuf_alloc_bulk(pool, parts.data(), plan.count) != 0) {
+        return drop(mbuf, core::DropReason::kNoMbuf);
+    }
+    const std::uint32_t id = next_fragment_id();
+    for (std::uint32_t i = 0; i < plan.count; ++i) {
+        rte_mbuf* part = parts[i];
+        auto* at = rte_pktmbuf_mtod(part, std::uint8_t*);
+        const std::size_t size =
+            net::write_fragment(frame, plan, i, id, {at, rte_pktmbuf_tailroom(part)});
+        rte_pktmbuf_append(part, static_cast<std::uint16_t>(size));
+        const bool last = i + 1 == plan.count;
+        tx[out.device].add(part, {last ? kind : TxKind::kPart, true}, counts);
+    }
+    rte_pktmbuf_free(mbuf);
+}
+
+// Workers take turns in the numbers, so that two of them never use one at the same time.
+std::uint32_t Worker::Impl::next_fragment_id() noexcept {
+    fragment_id += config.workers;
+    return fragment_id;
 }
 
 void Worker::Impl::punt(rte_mbuf* mbuf, table::InterfaceIndex in,
@@ -224,7 +324,7 @@ bool Worker::Impl::inject_one(table::InterfaceIndex out, const table::Tables& ta
         rte_pktmbuf_free(mbuf);
         return false;
     }
-    tx[interface.device].add(mbuf, TxKind::kInjected, counts);
+    tx[interface.device].add(mbuf, {TxKind::kInjected}, counts);
     return true;
 }
 
@@ -238,7 +338,7 @@ void Worker::Impl::end_turn(std::uint64_t started, std::size_t work) noexcept {
     if (work == 0) ++counts.idle_turns;
     busy_since = work != 0 ? started : 0;
     if (work != 0) last_work = started;
-    if (work != 0 || counts.idle_turns >= kQuietTurnsMax) publish_counts();
+    if (work != 0 || counts.turns >= kQuietTurnsMax) publish_counts();
 }
 
 void Worker::Impl::publish_counts() noexcept {

@@ -40,14 +40,15 @@ using RouteFunction = core::Verdict (*)(net::Packet&, const table::Tables&,
 // What all workers share. Everything outlives the workers; vectors do not change while they run.
 struct Devices {
     std::vector<Port*> ports;       // by device index, as in net::Packet::device
-    std::vector<const Tap*> twins;  // by table::InterfaceIndex; null: none
+    std::vector<const Tap*> twins;        // by table::InterfaceIndex; null: none
     SlowPath* slow_path = nullptr;  // null: such frames are dropped
     const MbufPool* frames = nullptr;
     const MbufPool* jumbos = nullptr;
 };
 
 struct WorkerConfig {
-    unsigned index = 0;  // 0-based: its queue on each port; the first one also reads the twins
+    unsigned index = 0;    // 0-based: its queue on each port; the first one also reads the twins
+    unsigned workers = 1;  // in all
     IdleMode idle = IdleMode::kAdaptive;
     RouteFunction route = nullptr;
 };

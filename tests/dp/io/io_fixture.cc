@@ -90,7 +90,7 @@ PcapBench::PcapBench(std::vector<PortSpec> specs, io::RouteFunction route, unsig
     devices.jumbos = &*jumbos;
 
     snapshot = std::make_unique<table::Snapshot<table::Tables>>(make_tables(interfaces));
-    worker = io::Worker::create({0, io::IdleMode::kPoll, route}, devices, *snapshot).value();
+    worker = io::Worker::create({0, 1, io::IdleMode::kPoll, route}, devices, *snapshot).value();
 }
 
 void PcapBench::run(int idle) {

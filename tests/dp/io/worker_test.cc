@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "dp/net/frame.h"
 #include "tests/dp/io/io_fixture.h"
 
 namespace lb::test {
@@ -69,6 +70,28 @@ core::Verdict obey(net::Packet& packet, const table::Tables&, core::Scratch&) no
         default:
             return core::drop(DropReason::kBadSip);
     }
+}
+
+// Whole datagrams go back as they came; fragments wait for each other.
+core::Verdict gather(net::Packet& packet, const table::Tables&, core::Scratch& scratch) noexcept {
+    look(packet);
+    if (net::parse_frame(packet, scratch.frame, true) != net::FrameError::kNone) {
+        return core::drop(DropReason::kBadFrame);
+    }
+    if (scratch.frame.is_fragment) return {Action::kReassemble, DropReason::kInternal, 0};
+    return {Action::kForward, DropReason::kInternal, 0};
+}
+
+// The fragments of one datagram, each with `piece` bytes of it (a multiple of eight).
+Frames fragments_of(FrameSpec spec, std::size_t payload, std::size_t piece) {
+    const Octets datagram = udp_datagram(spec, Octets(payload, 'x'));
+    Frames frames;
+    for (std::size_t at = 0; at < datagram.size(); at += piece) {
+        const std::size_t size = std::min(piece, datagram.size() - at);
+        frames.push_back(ip_frame(spec, ConstBytes(datagram).subspan(at, size), at,
+                                  at + size < datagram.size()));
+    }
+    return frames;
 }
 
 std::uint64_t dropped(const core::CounterValues& counts, DropReason reason) {
@@ -171,6 +194,82 @@ TEST(Worker, SlowPathIsBounded) {
     EXPECT_EQ(counts.punted, io::SlowPath::kSlots);
     EXPECT_EQ(dropped(counts, DropReason::kSlowPathFull), 10U);
     EXPECT_TRUE(counts.balanced());
+}
+
+FrameSpec ipv4_with_id(std::uint32_t id) {
+    FrameSpec spec;
+    spec.id = id;
+    return spec;
+}
+
+FrameSpec ipv6_with_id(std::uint32_t id) {
+    FrameSpec spec = ipv4_with_id(id);
+    spec.source = "2001:db8::1";
+    spec.target = "2001:db8::2";
+    return spec;
+}
+
+struct FragmentRow {
+    const char* name;
+    FrameSpec spec;
+    std::size_t payload;
+    std::size_t piece;
+    std::uint64_t parts_out;  // at MTU 1500
+};
+const FragmentRow kFragmentRows[] = {
+    {"invite", ipv4_with_id(7), 2000, 1480, 2},
+    {"small_pieces", ipv4_with_id(8), 3000, 256, 3},
+    {"ipv6", ipv6_with_id(9), 4000, 1232, 3},
+    {"fits_when_whole", ipv4_with_id(10), 1000, 504, 0},
+    {"largest", ipv4_with_id(11), kDatagramMax, 1480, 43},
+};
+
+// In as fragments, one verdict on the whole, out as fragments that make the same datagram again.
+TEST(Worker, RebuildsAndSplitsDatagrams) {
+    for (const FragmentRow& row : kFragmentRows) {
+        const Frames input = fragments_of(row.spec, row.payload, row.piece);
+        seen = {};
+        PcapBench bench({{input}}, gather);
+        bench.run();
+        const core::CounterValues counts = bench.counters();
+        EXPECT_EQ(counts.received, input.size()) << row.name;
+        EXPECT_EQ(counts.held, input.size() - 1) << row.name;
+        EXPECT_EQ(counts.forwarded, 1U) << row.name;
+        EXPECT_EQ(counts.fragments_sent, row.parts_out) << row.name;
+        EXPECT_TRUE(counts.balanced()) << row.name;
+        EXPECT_EQ(seen.headroom_least, kHeadroom) << row.name;
+        const Frames output = bench.sent(0);
+        for (const Octets& frame : output) EXPECT_LE(frame.size(), 1514U) << row.name;
+
+        PcapBench again({{output, net::kNoVlan, 65000}}, gather);
+        again.run();
+        const Frames whole{ip_frame(row.spec, udp_datagram(row.spec, Octets(row.payload, 'x')))};
+        EXPECT_EQ(again.counters().forwarded, 1U) << row.name;
+        Frames sent = again.sent(0);
+        ASSERT_EQ(sent.size(), 1U) << row.name;
+        EXPECT_EQ(sent[0].size(), whole[0].size()) << row.name;
+        const std::size_t tail = sent[0].size() - row.payload;
+        EXPECT_EQ(
+            difference({Octets(sent[0].begin() + static_cast<std::ptrdiff_t>(tail), sent[0].end())},
+                       {Octets(row.payload, 'x')}),
+            "")
+            << row.name;
+    }
+}
+
+TEST(Worker, CountsFragmentsThatNeverBecomeWhole) {
+    const Frames good = fragments_of(ipv4_with_id(1), 3000, 1000);
+    const Frames shifted = fragments_of(ipv4_with_id(1), 3000, 1016);
+    const Frames incomplete = fragments_of(ipv4_with_id(2), 3000, 1000);
+    // A duplicate is ignored; the overlap takes itself and the two before it along.
+    const Frames input{good[0], good[1], good[1], shifted[1], incomplete[0]};
+    PcapBench bench({{input}}, gather);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_TRUE(counts.balanced());
+    EXPECT_EQ(counts.received, 5U);
+    EXPECT_EQ(dropped(counts, DropReason::kFragmentOverlap), 3U);
+    EXPECT_EQ(counts.held, 2U);
 }
 
 }  // namespace
