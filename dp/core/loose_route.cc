@@ -105,10 +105,10 @@ void add_route_edits(Context& context, const LooseRoute& route) noexcept {
     std::size_t first = route.first;
     if (route.next_is_strict) {  // RFC 3261 16.6 step 6: it becomes the Request-URI, the old one
                                  // the last Route
-        edits.replace(message.request_uri, route.next);
+        edits.replace(message.request_uri, edits.copy(route.next));
         ++first;
     } else if (route.recovered) {
-        edits.replace(message.request_uri, route.request_uri);
+        edits.replace(message.request_uri, edits.copy(route.request_uri));
     }
 
     for (std::size_t line = 0, i = 0; line < message.routes_count; ++line) {
@@ -132,7 +132,7 @@ void add_route_edits(Context& context, const LooseRoute& route) noexcept {
     if (route.next_is_strict) {
         const std::string_view last_line = message.routes[message.routes_count - 1].line;
         edits.insert(last_line.data() + last_line.size(), "Route: <");
-        edits.insert(last_line.data() + last_line.size(), route.request_uri);
+        edits.insert(last_line.data() + last_line.size(), edits.copy(route.request_uri));
         edits.insert(last_line.data() + last_line.size(), ">\r\n");
     }
 }

@@ -228,6 +228,27 @@ TEST_F(RouteTest, IsNoOpenRelay) {
     }
 }
 
+TEST_F(RouteTest, GetsAlongWithStrictRouters) {
+    const auto bye = [](std::string_view uri, std::string_view more) {
+        return request("BYE " + std::string(uri), usual("BYE", more, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1",
+                                                        "<sip:alice@example.com>;tag=ft"));
+    };
+    // The next hop is a strict router: it gets its own URI as Request-URI, the real one as the last Route.
+    const Outcome ahead =
+        appliance.receive(kBackend, kService, bye("sip:alice@10.77.0.9", "Route: <sip:10.77.0.1;lr>\r\nRoute: <sip:10.77.0.102>, <sip:10.77.0.103;lr>\r\n"));
+    EXPECT_EQ(start_line(ahead), "BYE sip:10.77.0.102 SIP/2.0");
+    EXPECT_EQ(ahead.target, test::at("10.77.0.102:5060"));
+    EXPECT_EQ(header(ahead, "Route"), "<sip:10.77.0.103;lr>");
+    EXPECT_EQ(header(ahead, "Route", 1), "<sip:alice@10.77.0.9>");
+
+    // The hop before us was one: our own URI is the Request-URI, the real one the last Route.
+    const Outcome behind = appliance.receive(
+        kBackend, kService, bye("sip:10.77.0.1;lr", "Route: <sip:10.77.0.102;lr>, <sip:alice@10.77.0.9:5070>\r\n"));
+    EXPECT_EQ(start_line(behind), "BYE sip:alice@10.77.0.9:5070 SIP/2.0");
+    EXPECT_EQ(behind.target, test::at("10.77.0.102:5060"));
+    EXPECT_EQ(header(behind, "Route"), "<sip:10.77.0.102;lr>");
+}
+
 TEST_F(RouteTest, NeverSendsToItselfOrToMany) {
     for (const char* uri : {"sip:a@10.77.0.1:5061", "sip:a@239.1.1.1", "sip:a@255.255.255.255",
                             "sip:a@0.0.0.0", "sip:a@10.77.0.9;maddr=239.1.1.1"}) {
