@@ -238,9 +238,8 @@ void read_probing(Section& in, DispatcherConfig& out) {
     }
     in.take("ds_ping_from", out.ds_ping_from);
     in.take("ds_ping_interval", out.ds_ping_interval, {0, kDaySeconds});
-    in.take("ds_ping_fr_timer", out.ds_ping_fr_timer, {0, kDaySeconds * 16});
-    in.take("ds_ping_fr_timeout", out.ds_ping_fr_timer, {0, kDaySeconds * 16});  // its other name
-    in.take("ping_timeout_ms", out.ping_timeout_ms, {0, kDayMs});
+    in.take("ds_ping_fr_timer", out.ds_ping_fr_timer, {0, kDayMs});
+    in.take("ds_ping_fr_timeout", out.ds_ping_fr_timer, {0, kDayMs});  // its other name
     in.take("ds_probing_threshold", out.ds_probing_threshold, {1, 1000000});
     in.take("ds_inactive_threshold", out.ds_inactive_threshold, {1, 1000000});
     in.take("ds_ping_reply_codes", out.ds_ping_reply_codes);
@@ -382,11 +381,7 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
 
 std::int32_t Config::probe_timeout_ms() const noexcept {
     std::int32_t timeout = tm.fr_timer;
-    if (dispatcher.ds_ping_fr_timer > 0) {
-        const std::int64_t ms = std::int64_t{dispatcher.ds_ping_fr_timer} * 1000 / 16;
-        timeout = static_cast<std::int32_t>(std::min<std::int64_t>(ms, kDayMs));
-    }
-    if (dispatcher.ping_timeout_ms > 0) timeout = dispatcher.ping_timeout_ms;
+    if (dispatcher.ds_ping_fr_timer > 0) timeout = dispatcher.ds_ping_fr_timer;
     return std::min(timeout, tm.max_noninv_lifetime);
 }
 

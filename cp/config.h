@@ -87,8 +87,8 @@ struct DispatcherConfig {
     std::string ds_ping_method = "OPTIONS";
     std::string ds_ping_from = "sip:dispatcher@localhost";
     std::int32_t ds_ping_interval = 0;  // seconds, 0: no probing
-    std::int32_t ds_ping_fr_timer = 0;  // ticks of 1/16 s as in Kamailio; 0: [tm] fr_timer
-    std::int32_t ping_timeout_ms = 0;   // ours: the same in milliseconds, wins
+    // Milliseconds, as its manual says; Kamailio 6.1 takes it for ticks of 1/16 s (spec/dispatcher.md 1).
+    std::int32_t ds_ping_fr_timer = 0;  // 0: [tm] fr_timer
     std::uint32_t ds_probing_threshold = 1, ds_inactive_threshold = 1;
     std::string ds_ping_reply_codes;
     std::uint32_t ds_probing_mode = 0;
@@ -154,7 +154,7 @@ struct Config {
     LogConfig log;
     std::vector<std::string> warnings;  // sentences in the form of the errors
 
-    // How long a probe waits for its final reply: ping_timeout_ms, ds_ping_fr_timer or fr_timer,
+    // How long a probe waits for its final reply: ds_ping_fr_timer or fr_timer,
     // capped by max_noninv_lifetime (spec 4.4).
     std::int32_t probe_timeout_ms() const noexcept;
 };

@@ -90,7 +90,7 @@ addresses = ["10.1.0.1/24"]
 neighbors = { "10.1.0.9" = "02:00:00:00:00:09" }
 [dispatcher]
 list_file = "/etc/d.list"
-ds_ping_fr_timer = 160
+ds_ping_fr_timer = 10000
 ds_latency_estimator_alpha = 100
 ds_default_socket = "udp:10.77.0.1:5062"
 ds_default_sockname = "in"

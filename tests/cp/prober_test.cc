@@ -249,7 +249,7 @@ TEST(ProberOptions, ComeFromTheConfiguration) {
     EXPECT_EQ(options.route.outbound_proxy, "sip:10.0.0.1");
     ASSERT_EQ(options.route.listeners.size(), 1U);
     EXPECT_EQ(options.route.listeners[0].name, "edge");
-    config.dispatcher.ping_timeout_ms = 1500;
+    config.dispatcher.ds_ping_fr_timer = 1500;
     EXPECT_EQ(prober_options(config).scheduler.timers.timeout, 1500 * kMillisecond);
     EXPECT_EQ(prober_options(Config{}).scheduler.interval, 0);
     EXPECT_TRUE(prober_options(Config{}).scheduler.format.user_agent.starts_with("siplane"));
