@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cp/netlink_mirror.h"
+#include "cp/static_network.h"
 
 // Debian 12's libc headers know it; the kernel may not (manages_neighbours()).
 #ifndef NTF_EXT_MANAGED
@@ -28,8 +29,6 @@ constexpr std::size_t kReadBuffer = 64 * 1024;   // a dump's messages come in pi
 constexpr int kReceiveBuffer = 8 * 1024 * 1024;  // notifications that may wait
 constexpr unsigned kReadsMax = 256;              // buffers taken in one process()
 constexpr unsigned kDumpTries = 8;  // a dump that was interrupted by a change is repeated
-constexpr std::uint32_t kGatewayMetric =
-    4096;  // behind any default route of the host's own (1024 by RA)
 
 struct CloseSocket {
     void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
