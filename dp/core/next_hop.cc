@@ -30,6 +30,7 @@ NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
     std::array<char, 256> key;
     NextHop unresolved;
     unresolved.kind = NextHop::Kind::kResolve;
+    context.scratch.unresolved = uri.host_port;
     if (uri.host_port.size() > key.size()) return refuse(478, "Unresolvable destination");
     if (context.tables.names == nullptr) return unresolved;
 
