@@ -137,7 +137,8 @@ table::ListenerIndex listener_of(const std::vector<table::Listener>& listeners,
 }
 
 Result<std::unique_ptr<const table::Dispatch>> build_dispatch(const Config& config,
-                                                              const Dispatcher& dispatcher) {
+                                                              const Dispatcher& dispatcher,
+                                                              const DispatchCarry& carry) {
     table::Dispatch::Input input;
     input.listeners = make_listeners(config);
     if (Status status = check(input.listeners, config.services.size()); !status) {
@@ -156,6 +157,11 @@ Result<std::unique_ptr<const table::Dispatch>> build_dispatch(const Config& conf
     input.select.flags = config.dispatcher.flags;
     input.select.use_default = config.dispatcher.use_default;
     input.select.hash_pvar = config.dispatcher.hash_pvar;
+    input.previous = carry.previous;
+    input.cursors = carry.cursors;
+    input.workers = carry.workers;
+    input.seed = carry.seed;
+    input.calls = carry.calls;
     return table::Dispatch::build(std::move(input));
 }
 

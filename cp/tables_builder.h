@@ -28,9 +28,19 @@ std::vector<table::Listener> make_listeners(const Config& config);
 table::ListenerIndex listener_of(const std::vector<table::Listener>& listeners,
                                  const DispatcherConfig& config, const Attributes& attrs);
 
+// What one generation takes over from the one before, see table::Dispatch::Input.
+struct DispatchCarry {
+    const table::Dispatch* previous = nullptr;
+    std::shared_ptr<table::CursorBlock> cursors;  // null: new ones
+    std::size_t workers = 1;
+    std::uint64_t seed = 0x5eed;
+    std::shared_ptr<table::CallLoad> calls;
+};
+
 // Listeners, services and sets as one immutable object. Fails on more listeners or services than
 // the bounds allow, or two listeners at one address.
 Result<std::unique_ptr<const table::Dispatch>> build_dispatch(const Config& config,
-                                                              const Dispatcher& dispatcher);
+                                                              const Dispatcher& dispatcher,
+                                                              const DispatchCarry& carry = {});
 
 }  // namespace lb::cp

@@ -1,0 +1,235 @@
+#include "cp/appliance_setup.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "cp/log.h"
+#include "cp/tables_builder.h"
+#include "dp/core/route.h"
+
+namespace lb::cp {
+namespace {
+
+bool says_memory(std::string_view arg) {
+    constexpr std::string_view kMemory[] = {
+        "--no-huge",     "--in-memory",  "--huge-dir",    "--socket-mem",
+        "--huge-unlink", "--legacy-mem", "--file-prefix", "--single-file-segments"};
+    if (arg.starts_with("-m")) return true;  // -m 512, -m512
+    return std::any_of(std::begin(kMemory), std::end(kMemory),
+                       [arg](std::string_view name) { return arg.starts_with(name); });
+}
+
+bool same_port(const PortConfig& a, const PortConfig& b) {
+    return a.name == b.name && a.device == b.device && a.vlan == b.vlan && a.tap == b.tap &&
+           a.mtu == b.mtu && a.addresses == b.addresses && a.gateway == b.gateway &&
+           a.neighbors == b.neighbors;
+}
+
+bool same_rpc(const RpcConfig& a, const RpcConfig& b) {
+    return a.binrpc == b.binrpc && a.jsonrpc == b.jsonrpc && a.mode == b.mode &&
+           a.owner == b.owner && a.group == b.group && a.reply_dir == b.reply_dir &&
+           a.json_pretty == b.json_pretty;
+}
+
+std::string state_text(std::uint32_t flags) { return state_letters(flags, false); }
+
+const char* change_event(std::uint32_t old_flags, std::uint32_t new_flags) {
+    const bool was = (old_flags & table::kSkipped) != 0, is = (new_flags & table::kSkipped) != 0;
+    if (was == is) return "destination.state";
+    return is ? "destination.inactive" : "destination.active";
+}
+
+const char* cause_text(probe::Cause cause) {
+    switch (cause) {
+        case probe::Cause::kReply:
+            return "reply";
+        case probe::Cause::kTimeout:
+            return "timeout";
+        case probe::Cause::kNotSent:
+            return "not_sent";
+        case probe::Cause::kUnreachable:
+            break;
+    }
+    return "unreachable";
+}
+
+}  // namespace
+
+EalArguments eal_arguments(std::vector<std::string> args, std::size_t free_huge_pages) {
+    const bool decided = std::any_of(args.begin(), args.end(),
+                                     [](const std::string& arg) { return says_memory(arg); });
+    if (decided || free_huge_pages > 0) return {std::move(args), {}};
+    args.insert(args.end(), {"--no-huge", "-m", "512"});
+    return {
+        std::move(args),
+        "reserve huge pages: sysctl -w vm.nr_hugepages=512 (ordinary memory is used until then, "
+        "which costs speed)"};
+}
+
+io::DataPlaneConfig data_plane_config(const Config& config) {
+    io::DataPlaneConfig out;
+    for (const PortConfig& port : config.ports) {
+        io::InterfaceConfig& interface = out.interfaces.emplace_back();
+        interface.name = port.name;
+        interface.device = port.device;
+        interface.vlan = port.vlan;
+        interface.mtu = port.mtu;
+        interface.tap = port.tap;
+    }
+    out.route = core::route;
+    out.idle = config.adaptive ? io::IdleMode::kAdaptive : io::IdleMode::kPoll;
+    return out;
+}
+
+DnsOptions dns_options(const DispatcherConfig& config) {
+    DnsOptions options;
+    options.ttl_override_s = static_cast<std::uint32_t>(std::max(0, config.ds_dns_ttl));
+    return options;
+}
+
+std::shared_ptr<table::CallLoad> make_call_load(const DispatcherConfig& config,
+                                                const Secret& secret) {
+    if (config.ds_hash_size == 0) return nullptr;
+    table::CallLoad::Options options;
+    options.hash_size = std::clamp(config.ds_hash_size, 1U, 17U);
+    options.expire_s = static_cast<std::uint32_t>(config.ds_hash_expire);
+    options.initexpire_s = static_cast<std::uint32_t>(config.ds_hash_initexpire);
+    options.key = secret.table;
+    return table::CallLoad::create(options);
+}
+
+std::vector<Endpoint> kernel_listeners(const Config& config) {
+    const auto has_no_twin = [&](const IpAddress& address) {
+        return std::any_of(config.ports.begin(), config.ports.end(), [&](const PortConfig& port) {
+            return port.tap.empty() &&
+                   std::any_of(port.addresses.begin(), port.addresses.end(),
+                               [&](const Prefix& own) { return own.address == address; });
+        });
+    };
+    std::vector<Endpoint> endpoints;
+    for (const table::Listener& listener : make_listeners(config)) {
+        if (!has_no_twin(listener.endpoint.address)) endpoints.push_back(listener.endpoint);
+    }
+    return endpoints;
+}
+
+std::vector<std::string> needs_restart(const Config& now, const Config& next) {
+    std::vector<std::string> sections;
+    if (now.eal.args != next.eal.args) sections.emplace_back("[eal]");
+    const bool ports = std::equal(now.ports.begin(), now.ports.end(), next.ports.begin(),
+                                  next.ports.end(), same_port);
+    if (!ports) sections.emplace_back("[[port]]");
+    if (!same_rpc(now.rpc, next.rpc)) sections.emplace_back("[rpc]");
+    if (now.http.listen != next.http.listen) sections.emplace_back("[http]");
+    if (now.secret_file != next.secret_file) sections.emplace_back("secret_file");
+    if (now.workers != next.workers || now.adaptive != next.adaptive) {
+        sections.emplace_back("workers");
+    }
+    const DispatcherConfig &a = now.dispatcher, &b = next.dispatcher;
+    if (a.ds_hash_size != b.ds_hash_size || a.ds_hash_expire != b.ds_hash_expire ||
+        a.ds_hash_initexpire != b.ds_hash_initexpire) {
+        sections.emplace_back("[dispatcher] ds_hash_*");
+    }
+    return sections;
+}
+
+Config merge_reloadable(const Config& now, Config next) {
+    next.eal = now.eal;
+    next.ports = now.ports;
+    next.rpc = now.rpc;
+    next.http = now.http;
+    next.secret_file = now.secret_file;
+    next.workers = now.workers;
+    next.adaptive = now.adaptive;
+    next.dispatcher.ds_hash_size = now.dispatcher.ds_hash_size;
+    next.dispatcher.ds_hash_expire = now.dispatcher.ds_hash_expire;
+    next.dispatcher.ds_hash_initexpire = now.dispatcher.ds_hash_initexpire;
+    return next;
+}
+
+bool same_model(const Config& now, const Config& next) {
+    const auto same_listener = [](const table::Listener& a, const table::Listener& b) {
+        return a.endpoint == b.endpoint && a.name == b.name;
+    };
+    const auto a = make_listeners(now), b = make_listeners(next);
+    if (!std::equal(a.begin(), a.end(), b.begin(), b.end(), same_listener)) return false;
+    const DispatcherOptions x = dispatcher_options(now), y = dispatcher_options(next);
+    return x.load_mode_strict == y.load_mode_strict && x.attrs_none == y.attrs_none &&
+           x.reload_keeps_state == y.reload_keeps_state && x.dns_mode == y.dns_mode &&
+           x.probing_mode == y.probing_mode && x.probing_threshold == y.probing_threshold &&
+           x.inactive_threshold == y.inactive_threshold && x.latency_stats == y.latency_stats &&
+           x.latency_alpha == y.latency_alpha && x.newer_output == y.newer_output;
+}
+
+std::vector<PortStats> port_stats(const std::vector<PortConfig>& ports,
+                                  const std::vector<io::DeviceStats>& devices) {
+    std::vector<PortStats> out;
+    for (const io::DeviceStats& device : devices) {
+        PortStats& stats = out.emplace_back();
+        stats.device = device.device;
+        for (const PortConfig& port : ports) {
+            if (port.device.substr(0, port.device.find(',')) != device.device &&
+                port.device != device.device) {
+                continue;
+            }
+            stats.name += (stats.name.empty() ? "" : ",");
+            stats.name += port.name;
+        }
+        stats.link_up = device.stats.link_up;
+        stats.rx_packets = device.stats.rx_packets;
+        stats.rx_bytes = device.stats.rx_bytes;
+        stats.rx_missed = device.stats.rx_missed;
+        stats.rx_errors = device.stats.rx_errors;
+        stats.tx_packets = device.stats.tx_packets;
+        stats.tx_bytes = device.stats.tx_bytes;
+        stats.tx_errors = device.stats.tx_errors;
+    }
+    return out;
+}
+
+void log_probed_change(const ProbedChange& change) {
+    const Destination& destination = change.destination;
+    log(LogLevel::kInfo, change_event(change.old_flags, destination.flags),
+        {{"set", std::to_string(destination.setid)},
+         {"uri", destination.uri},
+         {"from", state_text(change.old_flags)},
+         {"to", state_text(destination.flags)},
+         {"reason", cause_text(change.verdict.cause)},
+         {"code", std::to_string(change.verdict.code)}});
+}
+
+void log_state_change(const StateChange& change, std::uint64_t generation) {
+    log(LogLevel::kInfo, change_event(change.old_flags, change.new_flags),
+        {{"set", std::to_string(change.setid)},
+         {"uri", change.uri},
+         {"from", state_text(change.old_flags)},
+         {"to", state_text(change.new_flags)},
+         {"reason", "command"},
+         {"generation", std::to_string(generation)}});
+}
+
+void log_worker_counters(std::size_t worker, const core::CounterValues& counters) {
+    log(LogLevel::kInfo, "counters.worker",
+        {{"worker", std::to_string(worker)},
+         {"received", std::to_string(counters.received)},
+         {"forwarded", std::to_string(counters.forwarded)},
+         {"replied", std::to_string(counters.replied)},
+         {"punted", std::to_string(counters.punted)},
+         {"held", std::to_string(counters.held)},
+         {"dropped", std::to_string(counters.dropped_total())},
+         {"injected", std::to_string(counters.injected)},
+         {"slow_path", std::to_string(counters.slow_path)},
+         {"balanced", counters.balanced() ? "yes" : "no"}});
+    for (const core::DropReasonInfo& info : core::kDropReasons) {
+        const std::uint64_t count = counters.dropped[static_cast<std::size_t>(info.reason)];
+        if (count == 0) continue;
+        log(LogLevel::kInfo, "counters.dropped",
+            {{"worker", std::to_string(worker)},
+             {"reason", std::string(info.name)},
+             {"count", std::to_string(count)},
+             {"help", std::string(info.help)}});
+    }
+}
+
+}  // namespace lb::cp

@@ -1,0 +1,128 @@
+#include "cp/kernel_twins.h"
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "cp/log.h"
+#include "cp/static_network.h"
+
+namespace lb::cp {
+namespace {
+
+Status set_up(Netlink& netlink, const PortConfig& port) {
+    if (Status up = netlink.set_up(port.tap); !up) return up;
+    for (const Prefix& address : port.addresses) {
+        if (Status added = netlink.add_address(port.tap, address); !added) return added;
+    }
+    for (const IpAddress& gateway : port.gateway) {
+        if (Status added = netlink.add_gateway(port.tap, gateway); !added) return added;
+    }
+    for (const auto& [address, mac] : port.neighbors) {
+        if (Status added = netlink.add_neighbour(port.tap, address, mac); !added) return added;
+    }
+    return {};
+}
+
+}  // namespace
+
+struct KernelTwins::Impl : std::enable_shared_from_this<KernelTwins::Impl> {
+    explicit Impl(asio::io_context& io) : watch(io) {}
+
+    std::vector<PortConfig> ports;
+    std::unique_ptr<Netlink> netlink;
+    asio::posix::stream_descriptor watch;  // borrows netlink's descriptor
+    std::function<void()> changed;
+
+    void wait();
+};
+
+KernelTwins::KernelTwins(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+KernelTwins::~KernelTwins() {
+    impl_->changed = nullptr;
+    impl_->watch.release();
+}
+
+Result<std::unique_ptr<KernelTwins>> KernelTwins::create(asio::io_context& io,
+                                                         const std::vector<PortConfig>& ports,
+                                                         std::function<void()> changed) {
+    std::vector<Twin> twins;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        if (ports[i].tap.empty()) continue;
+        twins.push_back({ports[i].tap, static_cast<table::InterfaceIndex>(i)});
+    }
+    auto netlink = Netlink::open(std::move(twins));
+    if (!netlink) return failed(std::move(netlink).error());
+    for (const PortConfig& port : ports) {
+        if (port.tap.empty()) continue;
+        if (Status ready = set_up(**netlink, port); !ready) return failed(std::move(ready).error());
+    }
+    if (Status read = (*netlink)->resync(); !read) return failed(std::move(read).error());
+
+    auto impl = std::make_shared<Impl>(io);
+    impl->ports = ports;
+    impl->netlink = std::move(*netlink);
+    impl->changed = std::move(changed);
+    impl->watch.assign(impl->netlink->fd());
+    impl->wait();
+    return std::unique_ptr<KernelTwins>(new KernelTwins(std::move(impl)));
+}
+
+void KernelTwins::Impl::wait() {
+    watch.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](
+                                                                  const asio::error_code& error) {
+        if (error || !self->changed) return;
+        const auto differs = self->netlink->process();
+        if (!differs) {
+            log(LogLevel::kError, "netlink.failed", {{"reason", differs.error().message}});
+        }
+        if (differs && *differs) self->changed();
+        self->wait();
+    });
+}
+
+table::NetworkState KernelTwins::state(std::vector<table::Interface> interfaces) const {
+    table::NetworkState state = impl_->netlink->state(std::move(interfaces));
+    add_static_network(impl_->ports, state);
+    return state;
+}
+
+unsigned KernelTwins::device_of(table::InterfaceIndex interface) const noexcept {
+    return impl_->netlink->device_index(interface);
+}
+
+bool KernelTwins::is_twin(unsigned device) const noexcept {
+    return impl_->netlink->interface_of(device) != table::kNoInterface;
+}
+
+void KernelTwins::want(const table::Tables& tables, const std::vector<NextHop>& recent) {
+    std::set<NextHop> wanted;
+    const auto add = [&](const IpAddress& target) {
+        const table::Hop hop = tables.network->resolve(target);
+        if (hop.interface != table::kNoInterface && wanted.size() < kWantedMax) {
+            wanted.emplace(hop.interface, hop.neighbour);
+        }
+    };
+    for (const PortConfig& port : impl_->ports) {
+        for (const IpAddress& gateway : port.gateway) add(gateway);
+    }
+    for (const table::Set& set : tables.dispatch->sets()) {
+        for (const table::Member& member : set.members) {
+            if (!member.endpoint.address.is_none()) add(member.endpoint.address);
+        }
+    }
+    for (auto hop = recent.rbegin(); hop != recent.rend() && wanted.size() < kWantedMax; ++hop) {
+        wanted.insert(*hop);
+    }
+    impl_->netlink->want_neighbours({wanted.begin(), wanted.end()});
+}
+
+void KernelTwins::refresh() {
+    if (!impl_->netlink->manages_neighbours()) impl_->netlink->refresh_neighbours();
+}
+
+}  // namespace lb::cp

@@ -1,0 +1,54 @@
+#pragma once
+
+// Loads the destinations of the configured source into the model, with their
+// host names looked up.
+//
+// Threads: the control thread only. It waits for DNS: all names of a load are
+// asked together, for at most
+//          kNamesLimit, and names that are known cost nothing.
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "cp/config.h"
+#include "cp/dispatcher.h"
+#include "cp/dns.h"
+
+namespace lb::cp {
+
+class TableSource {
+public:
+    static constexpr std::chrono::milliseconds kNamesLimit{5000};
+    static constexpr std::size_t kRefreshTogether = 64;
+
+    explicit TableSource(Dns& dns) : dns_(dns), alive_(std::make_shared<bool>(true)) {}
+    ~TableSource() { *alive_ = false; }
+    TableSource(const TableSource&) = delete;
+    TableSource& operator=(const TableSource&) = delete;
+
+    // Reads the rows and loads them; see Dispatcher::load().
+    Result<Dispatcher::LoadReport> load(const DispatcherConfig& config, Dispatcher& dispatcher,
+                                        bool all_or_nothing);
+
+    // What Dispatcher::add() needs.
+    Resolver resolver(const DispatcherConfig& config);
+
+    // Looks up the hosts of all destinations again (ds_dns_mode 4); `done` is
+    // called when an answer changed a destination, `find` gives the model as it
+    // is by then.
+    void refresh(const DispatcherConfig& config, std::function<Dispatcher&()> find,
+                 std::function<void()> changed);
+
+private:
+    void refresh_next(bool services, const std::function<Dispatcher&()>& find,
+                      const std::function<void()>& changed);
+
+    Dns& dns_;
+    std::deque<table::DestinationId> stale_;  // to be refreshed
+    std::size_t asking_ = 0;
+    std::shared_ptr<bool> alive_;
+};
+
+}  // namespace lb::cp
