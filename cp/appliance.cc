@@ -35,6 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kHousekeeping{1};
 constexpr std::uint64_t kRefreshEvery = 15;  // housekeepings between refreshes of neighbours
+constexpr std::uint64_t kWantEvery = 5;      // and between looks at the next hops in use
 constexpr std::size_t kSlowFramesPerTurn = 256;
 constexpr std::size_t kBadRowsLogged = 20;
 constexpr std::uint32_t kDnsRefresh = 4;  // ds_dns_mode: look names up again
@@ -337,8 +338,7 @@ void Appliance::Impl::keep_house() {
     if (dns.expire()) publisher->changed(Publisher::kNames);
     if (calls)
         calls->expire(static_cast<std::uint32_t>(now_ms() / 1000), calls->buckets() / 16 + 1);
-    const std::size_t recent = slow_path->recent().size();
-    if (std::exchange(want_neighbours, false) || recent != 0) {
+    if (std::exchange(want_neighbours, false) || housekeepings % kWantEvery == 0) {
         const auto& hops = slow_path->recent();
         twins->want(publisher->tables(), {hops.begin(), hops.end()});
     }

@@ -362,8 +362,13 @@ void Netlink::want_neighbours(const std::vector<NextHop>& next_hops) {
     std::vector<NextHop> gone, fresh;
     std::set_difference(impl_->wanted.begin(), impl_->wanted.end(), next_hops.begin(),
                         next_hops.end(), std::back_inserter(gone));
-    std::set_difference(next_hops.begin(), next_hops.end(), impl_->wanted.begin(),
-                        impl_->wanted.end(), std::back_inserter(fresh));
+    // Also those wanted before that the kernel has lost: flushed, or their device was down.
+    std::copy_if(
+        next_hops.begin(), next_hops.end(), std::back_inserter(fresh), [this](const NextHop& hop) {
+            const unsigned device = impl_->mirror.device_index(hop.first);
+            const bool old = std::binary_search(impl_->wanted.begin(), impl_->wanted.end(), hop);
+            return !old || impl_->mirror.find_neighbour(device, hop.second) == nullptr;
+        });
     for (const NextHop& hop : gone) impl_->want(hop, false);
     for (const NextHop& hop : fresh) impl_->want(hop, true);
     impl_->wanted = next_hops;

@@ -329,6 +329,12 @@ TEST_F(NetlinkTest, WantedNeighboursAreManagedAndLetGo) {
     EXPECT_EQ(std::count_if(before.begin(), before.end(),
                             [&](const auto& entry) { return entry.address == permanent.second; }),
               1);
+    ASSERT_TRUE(
+        shell("ip neigh flush dev nlt0 to 10.77.0.6 && ip neigh del 10.77.0.6 dev nlt0; true"));
+    settle();
+    netlink_->want_neighbours({stale, unknown, permanent});
+    EXPECT_THAT(managed(), testing::UnorderedElementsAre("10.77.0.6", "10.77.0.7")) << "again";
+    settle();
     netlink_->want_neighbours({unknown});
     EXPECT_THAT(managed(), testing::ElementsAre("10.77.0.7"));
     settle();
