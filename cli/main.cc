@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "cli/arguments.h"
-#include "cli/client.h"
 #include "cli/print.h"
 #include "cli/stats.h"
+#include "cp/rpc/client.h"
 
 namespace lb::cli {
 namespace {
@@ -24,9 +24,9 @@ enum ExitCode : int {
 };
 
 struct Command {
-    std::string address = kDefaultSocket;
+    std::string address = rpc::kDefaultSocket;
     std::string format;
-    int timeout_seconds = kDefaultTimeoutSeconds;
+    int timeout_seconds = rpc::kDefaultTimeoutSeconds;
     bool json = false;
     bool tsv = false;
     bool all = false;
@@ -76,7 +76,7 @@ void translate(Command& command) {
 
 int run(Command command) {
     translate(command);
-    Result<Client> client = Client::connect(command.address, command.timeout_seconds);
+    Result<rpc::Client> client = rpc::Client::connect(command.address, command.timeout_seconds);
     if (!client) {
         const bool usage = client.error().code == Errc::kInvalid;
         return complain(client.error(), usage ? kUsage : kUnreachable);

@@ -72,7 +72,7 @@ Choice start_call(const table::Set& set, const table::SetPlan& plan, table::Call
 void follow_call(const sip::Message& message, const table::Dispatch& dispatch,
                  const WorkerState& state) noexcept {
     table::CallLoad* const calls = dispatch.calls();
-    if (calls == nullptr) return;
+    if (calls == nullptr || state.only_looks) return;
     const std::uint64_t call = calls->call_key(message.call_id.value);
     if (!message.is_reply()) {
         // A CANCEL that crosses the 2xx, or one of a later INVITE, ends no call.

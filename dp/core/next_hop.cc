@@ -69,30 +69,23 @@ NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
 
 NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
     const table::Service& service = context.service();
-    std::int32_t set_id = service.set;
-    table::Algorithm algorithm = service.algorithm;
-    if (!service.rules.empty()) {
-        sip::Uri uri;
-        sip::parse_uri(request_uri, uri);  // a rule that asks for parts of a bad URI does not match
-        if (const table::Rule* const rule = match_rule(context, uri)) {
-            if (rule->action == table::Rule::Action::kReply)
-                return refuse(rule->code, rule->reason);
-            if (rule->action == table::Rule::Action::kDrop) {
-                NextHop hop;
-                hop.kind = NextHop::Kind::kDrop;
-                return hop;
-            }
-            set_id = rule->set;
-            algorithm = rule->algorithm;
+    const Selection selection = find_selection(context, request_uri);
+    if (selection.rule != nullptr) {
+        if (selection.rule->action == table::Rule::Action::kReply)
+            return refuse(selection.rule->code, selection.rule->reason);
+        if (selection.rule->action == table::Rule::Action::kDrop) {
+            NextHop hop;
+            hop.kind = NextHop::Kind::kDrop;
+            return hop;
         }
     }
 
-    const table::Set* const set = context.dispatch().find_set(set_id);
+    const table::Set* const set = context.dispatch().find_set(selection.set);
     const NextHop nobody = refuse(service.no_destination_code, service.no_destination_reason);
     if (set == nullptr) return nobody;
     const Question question{
-        context.message(), context.frame().source, context.transaction, context.dispatch(), *set,
-        algorithm};
+        context.message(),  context.frame().source, context.transaction, context.dispatch(), *set,
+        selection.algorithm};
     const Choice choice = choose(question, context.scratch.state);
     if (!choice) return nobody;
     NextHop hop = send_to(choice.member->endpoint);
@@ -119,27 +112,41 @@ NextHop follow(const Context& context, const LooseRoute& route, std::string_view
 }
 
 NextHop decide(Context& context, const LooseRoute& route) noexcept {
+    const Way way = find_way(context, route);
+    return way.dispatched ? dispatch(context, way.uri)
+                          : follow(context, route, way.uri, way.trusted);
+}
+
+}  // namespace
+
+Way find_way(const Context& context, const LooseRoute& route) noexcept {
     const bool trusted = context.dispatch().is_destination(context.frame().source);
     const bool led_by_route = route.popped > 0 || route.recovered || trusted;
+    const Way dispatched{true, trusted, route.request_uri};
 
     // A Route set that starts with somebody else and comes from outside is the destination's
     // business.
     if (!route.next.empty()) {
-        return led_by_route ? follow(context, route, route.next, trusted)
-                            : dispatch(context, route.request_uri);
+        return led_by_route ? Way{false, trusted, route.next} : dispatched;
     }
-    if (!led_by_route || is_ours(context, route.request_uri))
-        return dispatch(context, route.request_uri);
+    if (!led_by_route || is_ours(context, route.request_uri)) return dispatched;
 
     // A phone with us as its outbound proxy: a Route of ours without cookie on a request that
     // starts something.
     const bool starts_something = context.message().to_addr.tag.empty();
-    if (!trusted && !route.cookie_present && starts_something)
-        return dispatch(context, route.request_uri);
-    return follow(context, route, route.request_uri, trusted);
+    if (!trusted && !route.cookie_present && starts_something) return dispatched;
+    return {false, trusted, route.request_uri};
 }
 
-}  // namespace
+Selection find_selection(const Context& context, std::string_view request_uri) noexcept {
+    const table::Service& service = context.service();
+    const Selection own{nullptr, service.set, service.algorithm};
+    if (service.rules.empty()) return own;
+    sip::Uri uri;
+    sip::parse_uri(request_uri, uri);  // a rule that asks for parts of a bad URI does not match
+    const table::Rule* const rule = match_rule(context, uri);
+    return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm};
+}
 
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
     NextHop hop = decide(context, route);

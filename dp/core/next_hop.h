@@ -21,7 +21,26 @@ struct NextHop {
     Answer answer;
 };
 
-// REQUIRES: `route` is loose_route(context), not broken.
+// Whether the dispatcher decides, or a Route or Request-URI does.
+struct Way {
+    bool dispatched = false;
+    bool trusted = false;  // it comes from a destination
+    std::string_view uri;  // the Request-URI that rules look at, or the URI that is followed
+};
+
+// What a service does with a request that is dispatched: the first rule that matches, else its own
+// set and algorithm.
+struct Selection {
+    const table::Rule* rule = nullptr;  // null: none matched
+    std::int32_t set = 0;
+    table::Algorithm algorithm = table::Algorithm::kCallId;
+};
+
+// The two questions that find_next_hop() asks before it chooses, for those who explain its answer.
+// REQUIRES of all three: `route` is loose_route(context), not broken.
+Way find_way(const Context& context, const LooseRoute& route) noexcept;
+Selection find_selection(const Context& context, std::string_view request_uri) noexcept;
+
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept;
 
 }  // namespace lb::core

@@ -15,6 +15,7 @@ struct WorkerState {
     std::uint64_t now_ms = 0;  // monotonic milliseconds, one reading per burst (set by the worker)
     std::uint64_t random =
         0x9e3779b97f4a7c15;         // state of the generator, seeded by the worker, not 0
+    bool only_looks = false;        // explain: relaying changes no load of algorithm 10
     TransactionTable transactions;  // the worker calls expire(now_ms, 4) once per turn
 };
 

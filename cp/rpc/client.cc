@@ -1,4 +1,4 @@
-#include "cli/client.h"
+#include "cp/rpc/client.h"
 
 #include <unistd.h>
 
@@ -8,9 +8,9 @@
 
 #include "cp/rpc/binrpc.h"
 
-namespace lb::cli {
+namespace lb::rpc {
 
-Client::Client(rpc::Fd socket, std::string own_path, std::string address)
+Client::Client(Fd socket, std::string own_path, std::string address)
     : socket_(std::move(socket)),
       own_path_(std::move(own_path)),
       address_(std::move(address)),
@@ -21,13 +21,13 @@ Client::~Client() {
 }
 
 Result<Client> Client::connect(std::string_view address, int timeout_seconds) {
-    const Result<rpc::SocketName> name = rpc::parse_socket_name(address);
+    const Result<SocketName> name = parse_socket_name(address);
     if (!name) return failed(name.error());
-    if (name->kind == rpc::SocketName::Kind::kFifo) {
+    if (name->kind == SocketName::Kind::kFifo) {
         return failed(Errc::kInvalid, std::string(address) + ": a FIFO does not speak BINRPC");
     }
     std::string own_path;
-    Result<rpc::Fd> socket = rpc::connect_to(*name, timeout_seconds, own_path);
+    Result<Fd> socket = connect_to(*name, timeout_seconds, own_path);
     if (!socket) {
         if (!own_path.empty()) ::unlink(own_path.c_str());
         return failed(std::move(socket).error());
@@ -44,14 +44,13 @@ Error Client::failure(const char* what) const {
 Result<std::string> Client::read_packet() {
     std::string packet;
     std::string buffer(256 * 1024, '\0');  // a datagram must fit whole
-    rpc::Header header;
+    Header header;
     for (;;) {
-        const rpc::Defect defect = rpc::parse_header(as_bytes(packet), header);
-        if (defect == rpc::Defect::kCorrupted ||
-            (defect == rpc::Defect::kNone && header.body > kReplyMax)) {
+        const Defect defect = parse_header(as_bytes(packet), header);
+        if (defect == Defect::kCorrupted || (defect == Defect::kNone && header.body > kReplyMax)) {
             return failed(Errc::kInvalid, address_ + ": the answer is not BINRPC");
         }
-        if (defect == rpc::Defect::kNone && packet.size() >= header.size + header.body) {
+        if (defect == Defect::kNone && packet.size() >= header.size + header.body) {
             return packet;
         }
         const ssize_t got = ::read(socket_.get(), buffer.data(), buffer.size());
@@ -64,8 +63,8 @@ Result<std::string> Client::read_packet() {
     }
 }
 
-Result<rpc::Reply> Client::call(std::string_view method, const std::vector<rpc::Value>& params) {
-    const std::string request = rpc::write_request(++cookie_, method, params);
+Result<Reply> Client::call(std::string_view method, const std::vector<Value>& params) {
+    const std::string request = write_request(++cookie_, method, params);
     std::size_t sent = 0;
     while (sent < request.size()) {
         const ssize_t done =
@@ -76,23 +75,23 @@ Result<rpc::Reply> Client::call(std::string_view method, const std::vector<rpc::
     }
     const Result<std::string> packet = read_packet();
     if (!packet) return failed(packet.error());
-    rpc::Header header;
-    (void)rpc::parse_header(as_bytes(*packet), header);
+    Header header;
+    (void)parse_header(as_bytes(*packet), header);
     if (header.cookie != cookie_) {
         return failed(Errc::kInvalid, address_ + ": an answer to another question");
     }
     const ConstBytes body = as_bytes(*packet).subspan(header.size, header.body);
-    rpc::Reply reply;
-    if (header.type == rpc::PacketType::kFault) {
-        Result<rpc::Fault> fault = rpc::parse_fault(body);
+    Reply reply;
+    if (header.type == PacketType::kFault) {
+        Result<Fault> fault = parse_fault(body);
         if (!fault) return failed(std::move(fault).error());
         reply.fault = std::move(*fault);
         return reply;
     }
-    Result<std::vector<rpc::Value>> values = rpc::parse_values(body);
+    Result<std::vector<Value>> values = parse_values(body);
     if (!values) return failed(std::move(values).error());
     reply.values = std::move(*values);
     return reply;
 }
 
-}  // namespace lb::cli
+}  // namespace lb::rpc

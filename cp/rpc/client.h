@@ -14,7 +14,7 @@
 #include "cp/rpc/value.h"
 #include "dp/base/result.h"
 
-namespace lb::cli {
+namespace lb::rpc {
 
 inline constexpr const char* kDefaultSocket = "unix:/run/siplane/ctl";
 inline constexpr int kDefaultTimeoutSeconds = 30;
@@ -29,17 +29,17 @@ public:
     ~Client();
 
     // A fault is a Reply, too: only a failure to get one is an error.
-    Result<rpc::Reply> call(std::string_view method, const std::vector<rpc::Value>& params);
+    Result<Reply> call(std::string_view method, const std::vector<Value>& params);
 
 private:
-    Client(rpc::Fd socket, std::string own_path, std::string address);
+    Client(Fd socket, std::string own_path, std::string address);
     Result<std::string> read_packet();
     Error failure(const char* what) const;
 
-    rpc::Fd socket_;
+    Fd socket_;
     std::string own_path_;  // of a datagram socket, removed at the end
     std::string address_;
     std::uint32_t cookie_;
 };
 
-}  // namespace lb::cli
+}  // namespace lb::rpc
