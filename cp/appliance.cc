@@ -277,6 +277,7 @@ Status Appliance::Impl::reload_config() {
         }
         if (Status open = sockets.listen(kernel_listeners(config)); !open) return open;
         prober->reconfigure(prober_options(config));
+        publisher->set_verify_checksums(config.verify_checksums);
         return {};
     }
     // Options of the model changed: a new one, as after a restart.

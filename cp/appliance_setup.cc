@@ -159,7 +159,8 @@ bool same_model(const Config& now, const Config& next) {
            x.reload_keeps_state == y.reload_keeps_state && x.dns_mode == y.dns_mode &&
            x.probing_mode == y.probing_mode && x.probing_threshold == y.probing_threshold &&
            x.inactive_threshold == y.inactive_threshold && x.latency_stats == y.latency_stats &&
-           x.latency_alpha == y.latency_alpha && x.newer_output == y.newer_output;
+           x.latency_alpha == y.latency_alpha && x.hold_until_probed == y.hold_until_probed &&
+           x.retain_latency == y.retain_latency && x.newer_output == y.newer_output;
 }
 
 std::vector<PortStats> port_stats(const std::vector<PortConfig>& ports,

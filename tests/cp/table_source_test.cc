@@ -1,0 +1,100 @@
+#include "cp/table_source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "cp/tables_builder.h"
+#include "tests/support/stub_dns.h"
+
+namespace lb::cp {
+namespace {
+
+using std::chrono::milliseconds;
+
+class TableSourceTest : public testing::Test {
+protected:
+    TableSourceTest()
+        : file_(std::filesystem::temp_directory_path() /
+                ("siplane-source-" + std::to_string(::getpid()))) {
+        DnsOptions options;
+        options.servers = {{*IpAddress::parse("127.0.0.1"), server_.port()}};
+        options.timeout_ms = 100;
+        options.tries = 1;
+        dns_ = std::make_unique<Dns>(io_, options);
+        source_ = std::make_unique<TableSource>(*dns_);
+        config_.list_file = file_.string();
+        dispatcher_ = std::make_unique<Dispatcher>(DispatcherOptions{});
+    }
+    ~TableSourceTest() override { std::filesystem::remove(file_); }
+
+    Result<Dispatcher::LoadReport> load(const std::string& list, bool all_or_nothing) {
+        std::ofstream(file_) << list;
+        return source_->load(config_, *dispatcher_, all_or_nothing);
+    }
+    std::vector<std::string> addresses() {
+        std::vector<std::string> texts;
+        for (const DestinationSet& set : dispatcher_->sets()) {
+            for (const Destination& member : set.members) {
+                texts.push_back(member.endpoints.empty() ? "none" : member.endpoints[0].text());
+            }
+        }
+        return texts;
+    }
+
+    std::filesystem::path file_;
+    test::StubDns server_;
+    asio::io_context io_;
+    std::unique_ptr<Dns> dns_;
+    std::unique_ptr<TableSource> source_;
+    DispatcherConfig config_;
+    std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+TEST_F(TableSourceTest, LiteralsNeedNoServerAndNamesAreAskedTogether) {
+    server_.a("gw1.example", "192.0.2.1");
+    server_.a("gw2.example", "192.0.2.2");
+    const auto report = load("1 sip:gw1.example\n1 sip:gw2.example:5080\n1 sip:192.0.2.3\n", true);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->loaded, 3U);
+    EXPECT_THAT(addresses(), testing::UnorderedElementsAre("192.0.2.1:5060", "192.0.2.2:5080",
+                                                           "192.0.2.3:5060"));
+    EXPECT_EQ(server_.asked(), 4U) << "A and AAAA of two names, no NAPTR without ds_dns_mode 8";
+}
+
+TEST_F(TableSourceTest, AReloadThatFailsKeepsTheOldTable) {
+    ASSERT_TRUE(load("1 sip:192.0.2.3\n", true));
+    EXPECT_FALSE(load("1 sip:192.0.2.4\n1 sip:nowhere.example\n", true));
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.3:5060"));
+    std::filesystem::remove(file_);
+    EXPECT_FALSE(source_->load(config_, *dispatcher_, true)) << "no file";
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.3:5060"));
+}
+
+TEST_F(TableSourceTest, NamesAreLookedUpAgain) {
+    config_.ds_dns_ttl = 1;
+    server_.a("gw.example", "192.0.2.1", 1);
+    ASSERT_TRUE(load("1 sip:gw.example\n1 sip:192.0.2.3\n", true));
+    server_.clear();
+    server_.a("gw.example", "192.0.2.9", 1);
+    DnsOptions options;  // an empty cache instead of a wait for the TTL
+    options.servers = {{*IpAddress::parse("127.0.0.1"), server_.port()}};
+    Dns fresh(io_, options);
+    TableSource again(fresh);
+    unsigned changes = 0;
+    again.refresh(
+        config_, [this]() -> Dispatcher& { return *dispatcher_; }, [&] { ++changes; });
+    for (int turns = 0; turns < 40 && changes == 0; ++turns) {
+        io_.restart();
+        io_.run_one_for(milliseconds(50));
+    }
+    EXPECT_EQ(changes, 1U);
+    EXPECT_THAT(addresses(), testing::UnorderedElementsAre("192.0.2.9:5060", "192.0.2.3:5060"));
+}
+
+}  // namespace
+}  // namespace lb::cp
