@@ -102,6 +102,9 @@ struct Worker::Impl {
     std::uint32_t next_fragment_id() noexcept;
     void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
     void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;
+    void count_relayed() noexcept {
+        ++(scratch.message.is_reply() ? counts.replies_relayed : counts.requests_relayed);
+    }
     std::size_t inject(const table::Tables& tables) noexcept;
     bool inject_one(table::InterfaceIndex out, const table::Tables& tables) noexcept;
     void drop(rte_mbuf* mbuf, core::DropReason reason) noexcept;
@@ -210,7 +213,7 @@ void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdi
     adopt(mbuf, packet);
     switch (verdict.action) {
         case core::Action::kForward:
-            ++(scratch.message.is_reply() ? counts.replies_relayed : counts.requests_relayed);
+            count_relayed();
             return transmit(mbuf, verdict.interface, TxKind::kForwarded, tables);
         case core::Action::kReply:
             return transmit(mbuf, verdict.interface, TxKind::kReplied, tables);
@@ -297,6 +300,7 @@ void Worker::Impl::hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept {
     if (slow_path == nullptr || !slow_path->push(mbuf, verdict.action, verdict.interface)) {
         return drop(mbuf, core::DropReason::kSlowPathFull);
     }
+    if (verdict.action == core::Action::kSlowPath) count_relayed();  // by the kernel's hand, but relayed
     ++counts.punted;
     ++counts.slow_path;
 }
