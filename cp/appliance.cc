@@ -76,6 +76,7 @@ struct Appliance::Impl {
     asio::steady_timer housekeeping{io};
     std::uint64_t housekeepings = 0;
     bool want_neighbours = false;
+    bool reroute_pings = false;  // the network changed: another address of ours may be on the way
     Clock::time_point last_dns_refresh = started;
     std::optional<Clock::time_point> last_reload;
     std::int32_t ping_active = 1;
@@ -86,6 +87,7 @@ struct Appliance::Impl {
     void set_up_publisher();
     void set_up_slow_path();
     void set_up_prober();
+    ProberOptions pinging();
     Result<std::unique_ptr<const table::Dispatch>> build(const table::Dispatch* previous,
                                                          bool keep_cursors);
     table::NetworkState network() const;
@@ -208,9 +210,22 @@ void Appliance::Impl::set_up_slow_path() {
     sockets.on_datagram([this](const ServiceDatagram& datagram) { take_datagram(datagram); });
 }
 
+ProberOptions Appliance::Impl::pinging() {
+    ProberOptions options = prober_options(config);
+    options.route.on_the_way = [this](const IpAddress& local, const IpAddress& remote) {
+        const table::Network& network = *publisher->tables().network;
+        const table::InterfaceIndex out = network.resolve(remote).interface;
+        if (out == table::kNoInterface) return false;
+        const auto& addresses = network.interface(out).addresses;
+        return std::any_of(addresses.begin(), addresses.end(),
+                           [&local](const Prefix& prefix) { return prefix.address == local; });
+    };
+    return options;
+}
+
 void Appliance::Impl::set_up_prober() {
     prober = std::make_unique<Prober>(
-        io, *dispatcher, prober_options(config), secret,
+        io, *dispatcher, pinging(), secret,
         [this](const Endpoint& local, const Endpoint& remote, std::string_view payload) {
             return send_probe(local, remote, payload);
         });
@@ -276,7 +291,7 @@ Status Appliance::Impl::reload_config() {
             return loaded;
         }
         if (Status open = sockets.listen(kernel_listeners(config)); !open) return open;
-        prober->reconfigure(prober_options(config));
+        prober->reconfigure(pinging());
         publisher->set_verify_checksums(config.verify_checksums);
         return {};
     }
@@ -313,6 +328,7 @@ void Appliance::Impl::reload_all() {
 void Appliance::Impl::published(unsigned parts) {
     if ((parts & Publisher::kNames) != 0 && slow_path) slow_path->retry();
     if ((parts & (Publisher::kTable | Publisher::kNetwork)) != 0) want_neighbours = true;
+    if ((parts & Publisher::kNetwork) != 0) reroute_pings = true;
     log_changes();
 }
 
@@ -343,6 +359,7 @@ void Appliance::Impl::keep_house() {
         const auto& hops = slow_path->recent();
         twins->want(publisher->tables(), {hops.begin(), hops.end()});
     }
+    if (std::exchange(reroute_pings, false)) prober->destinations_changed();
     if (++housekeepings % kRefreshEvery == 0) twins->refresh();
     const bool refreshes = (config.dispatcher.ds_dns_mode & kDnsRefresh) != 0;
     const std::chrono::seconds interval(config.dispatcher.ds_dns_interval);

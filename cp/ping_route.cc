@@ -42,7 +42,9 @@ std::optional<Endpoint> PingRoute::remote(const Destination& destination) const 
     return options_.resolve ? options_.resolve(uri.host, uri.port) : std::nullopt;
 }
 
-std::optional<Endpoint> PingRoute::local(const Destination& destination, Family family) const {
+std::optional<Endpoint> PingRoute::local(const Destination& destination,
+                                         const IpAddress& remote) const {
+    const Family family = remote.family();
     const Attributes& attrs = destination.attrs;
     if (const auto found = by_socket(attrs.ping_socket, family)) return found;
     if (const auto found = by_name(attrs.sockname, family)) return found;
@@ -50,10 +52,18 @@ std::optional<Endpoint> PingRoute::local(const Destination& destination, Family 
     if (const auto found = by_socket(options_.ds_ping_socket, family)) return found;
     if (const auto found = by_name(options_.ds_default_sockname, family)) return found;
     if (const auto found = by_socket(options_.ds_default_socket, family)) return found;
+    return by_way(remote);
+}
+
+std::optional<Endpoint> PingRoute::by_way(const IpAddress& remote) const {
+    std::optional<Endpoint> first;
     for (const PingListener& listener : options_.listeners) {
-        if (listener.endpoint.address.family() == family) return listener.endpoint;
+        const IpAddress& address = listener.endpoint.address;
+        if (address.family() != remote.family()) continue;
+        if (options_.on_the_way && options_.on_the_way(address, remote)) return listener.endpoint;
+        if (!first) first = listener.endpoint;
     }
-    return std::nullopt;
+    return first;
 }
 
 std::optional<Endpoint> PingRoute::by_socket(std::string_view text, Family family) const {

@@ -70,7 +70,7 @@ struct Prober::Impl final : probe::Targets, probe::Output {
         if (found == nullptr || !found->over_udp()) return false;
         target.flags = found->flags;
         target.remote = route.remote(*found).value_or(Endpoint{});
-        target.local = route.local(*found, target.remote.address.family()).value_or(Endpoint{});
+        target.local = route.local(*found, target.remote.address).value_or(Endpoint{});
         target.uri = found->uri;
         target.from = found->attrs.ping_from;
         return true;

@@ -20,7 +20,8 @@ std::string local(const PingRoute::Options& options, const Attributes& attrs,
                   Family family = Family::kIpv4) {
     Destination destination;
     destination.attrs = attrs;
-    const auto found = PingRoute(options).local(destination, family);
+    const char* const remote = family == Family::kIpv4 ? "127.0.61.1" : "2001:db8::61";
+    const auto found = PingRoute(options).local(destination, *IpAddress::parse(remote));
     return found ? found->text() : "none";
 }
 
@@ -52,6 +53,18 @@ TEST(PingRoute, ChoosesWhereToSendFrom) {
     attrs = {};
     attrs.socket = "udp:[2001:db8::1]:5080";
     EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5080");
+}
+
+TEST(PingRoute, LeavesByTheListenerOnTheWay) {
+    PingRoute::Options options = listeners();
+    options.listeners.push_back({endpoint("127.0.61.254:5060"), "near"});
+    options.on_the_way = [](const IpAddress& ours, const IpAddress& remote) {
+        return ours.text() == "127.0.61.254" && remote.text() == "127.0.61.1";
+    };
+    Attributes attrs;
+    EXPECT_EQ(local(options, attrs), "127.0.61.254:5060");
+    attrs.sockname = "second";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "what the row says comes first";
 }
 
 TEST(PingRoute, ChoosesTheNextHop) {
