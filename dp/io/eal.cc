@@ -127,10 +127,8 @@ Eal::~Eal() {
 
 std::vector<unsigned> Eal::worker_lcores() const {
     std::vector<unsigned> lcores;
-    for (unsigned lcore = rte_get_next_lcore(RTE_MAX_LCORE, 1, 0); lcore < RTE_MAX_LCORE;
-         lcore = rte_get_next_lcore(lcore, 1, 0)) {
-        lcores.push_back(lcore);
-    }
+    unsigned lcore;
+    RTE_LCORE_FOREACH_WORKER(lcore) { lcores.push_back(lcore); }
     return lcores;
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/dp/io/io_fixture.h"
+
 namespace lb::io {
 namespace {
 
@@ -31,6 +33,10 @@ TEST(EalArgs, NoHugeGetsAMemorySize) {
 
 TEST(EalArgs, RefusesBothMemoryModes) {
     EXPECT_FALSE(plan_eal_args({"--no-huge", "--in-memory"}, 64));
+}
+
+TEST(Eal, NamesTheLcoresOfWorkers) {
+    EXPECT_EQ(test::eal().worker_lcores(), std::vector<unsigned>{1});
 }
 
 }  // namespace

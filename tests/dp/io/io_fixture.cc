@@ -13,7 +13,7 @@ unsigned next_number() {
 
 const io::Eal& eal() {
     static const io::Eal* const started = [] {
-        auto made = io::Eal::create({"--no-huge", "-m", "256", "--no-pci", "-l", "0",
+        auto made = io::Eal::create({"--no-huge", "-m", "256", "--no-pci", "--lcores", "0@0,1@0",
                                      "--no-telemetry", "--log-level=error"});
         if (!made) {
             std::fprintf(stderr, "%s\n", made.error().message.c_str());
