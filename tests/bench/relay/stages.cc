@@ -1,0 +1,138 @@
+#include "tests/bench/relay/stages.h"
+
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "dp/core/loose_route.h"
+#include "dp/core/next_hop.h"
+#include "dp/core/rewrite.h"
+#include "dp/core/route.h"
+#include "dp/core/send.h"
+#include "dp/sip/branch.h"
+#include "dp/sip/parser.h"
+#include "tests/bench/relay/workload.h"
+#include "tests/support/appliance.h"
+
+namespace lb::bench {
+namespace {
+
+constexpr std::size_t kBufferSize = 4096;
+
+// In the order of route(); each runs everything up to and with itself.
+constexpr std::array kStages{"copy",     "frame",     "parse", "uris", "transaction",
+                             "next_hop", "edit_list", "apply", "send"};
+
+std::unique_ptr<test::Appliance> make_appliance() {
+    auto made = std::make_unique<test::Appliance>();
+    made->network.interfaces[0].mac = kServiceMac;
+    made->listen(std::string(kService4) + ":5060", 0);
+    made->listen("[" + std::string(kService6) + "]:5060", 1);
+    std::vector<std::string> ipv4, ipv6;
+    for (unsigned i = 0; i < kDestinations; ++i) {
+        ipv4.push_back(destination_address(i, false) + ":5060");
+        ipv6.push_back("[" + destination_address(i, true) + "]:5060");
+        made->add_neighbour(destination_address(i, false));
+        made->add_neighbour(destination_address(i, true));
+    }
+    made->add_set(1, ipv4);
+    made->add_set(2, ipv6);
+    made->dispatch.services[0].set = 1;
+    made->dispatch.services[1].set = 2;
+    for (const char* gateway : {"10.77.0.254", "fd77::fe"}) {
+        made->add_neighbour(gateway);
+        const IpAddress address = *IpAddress::parse(gateway);
+        made->network.routes.push_back(
+            {*Prefix::parse(address.is_ipv4() ? "0.0.0.0/0" : "::/0"), 0, address, 0});
+    }
+    made->tables.secret = bench_secret();
+    made->build();
+    return made;
+}
+
+// The steps of a request up to number `last`; a reply stops behind the parser.
+void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch& scratch,
+                std::size_t last) {
+    core::Context context{packet, tables, scratch};
+    scratch.edits.clear();
+    if (last < 1) return;
+    if (net::parse_frame(packet, scratch.frame, true) != net::FrameError::kNone) return;
+    context.interface = context.network().find_interface(packet.device, scratch.frame.vlan);
+    if (!context.network().owns(scratch.frame.target.address)) return;
+    context.listener = context.dispatch().find_listener(scratch.frame.target);
+    if (context.listener == table::kNoListener || last < 2) return;
+    sip::Message& message = scratch.message;
+    if (sip::parse(scratch.frame.payload, message) != sip::Error::kNone || last < 3) return;
+    if (message.is_reply()) return;
+    sip::parse_from_to(message.from.value, message.from_addr);
+    sip::parse_from_to(message.to.value, message.to_addr);
+    sip::Uri uri;
+    if (!sip::parse_uri(message.request_uri, uri) || last < 4) return;
+    context.transaction = sip::transaction_number(tables.secret, message);
+    if (last < 5) return;
+    const core::LooseRoute route = core::loose_route(context);
+    const core::NextHop next = core::find_next_hop(context, route);
+    if (next.kind != core::NextHop::Kind::kSend || last < 6) return;
+    const table::Hop hop = context.network().resolve(next.endpoint.address);
+    core::add_request_edits(context, route, next, context.listener);
+    core::count_down_max_forwards(context);
+    if (last < 7) return;
+    const Bytes sent = core::apply_edits(context);
+    if (last < 8 || sent.empty()) return;
+    core::send(context, context.listener_at(context.listener).endpoint, next.endpoint, hop,
+               sent.data(), sent.size());
+}
+
+// Nanoseconds and cycles a frame of the fastest of `rounds` passes over all frames.
+template <class Step>
+StageCost fastest(const char* name, const std::vector<test::Octets>& frames, std::size_t rounds,
+                  Step step) {
+    alignas(64) static std::array<std::uint8_t, kBufferSize> buffer;
+    StageCost best{name, std::numeric_limits<double>::max(), 0};
+    for (std::size_t round = 0; round < rounds; ++round) {
+        const auto start = std::chrono::steady_clock::now();
+        const std::uint64_t ticks = __rdtsc();
+        for (const test::Octets& frame : frames) {
+            std::memcpy(buffer.data() + kHeadroom, frame.data(), frame.size());
+            net::Packet packet = test::packet_of(buffer.data() + kHeadroom, frame.size());
+            packet.headroom = kHeadroom;
+            packet.tailroom = static_cast<std::uint32_t>(kBufferSize - kHeadroom - frame.size());
+            step(packet);
+        }
+        const double cycles = static_cast<double>(__rdtsc() - ticks);
+        const std::chrono::duration<double, std::nano> ns =
+            std::chrono::steady_clock::now() - start;
+        const auto count = static_cast<double>(frames.size());
+        if (ns.count() / count < best.ns) best = {name, ns.count() / count, cycles / count};
+    }
+    return best;
+}
+
+}  // namespace
+
+std::vector<StageCost> measure_stages(const std::vector<test::Octets>& frames, std::size_t rounds) {
+    const auto appliance = make_appliance();
+    core::Scratch& scratch = *appliance->scratch;
+    std::vector<StageCost> costs;
+    StageCost before{"", 0, 0};
+    const StageCost copy = fastest("copy", frames, rounds, [](net::Packet&) {});
+    for (std::size_t i = 0; i < kStages.size(); ++i) {
+        const StageCost until = fastest(kStages[i], frames, rounds, [&](net::Packet& packet) {
+            run_stages(packet, appliance->tables, scratch, i);
+        });
+        costs.push_back({kStages[i], until.ns - before.ns, until.cycles - before.cycles});
+        before = until;
+    }
+    const StageCost whole = fastest("route", frames, rounds, [&](net::Packet& packet) {
+        core::route(packet, appliance->tables, scratch);
+    });
+    costs.push_back({"route", whole.ns - copy.ns, whole.cycles - copy.cycles});
+    return costs;
+}
+
+}  // namespace lb::bench
