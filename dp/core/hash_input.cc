@@ -71,7 +71,7 @@ std::string_view user_of(std::string_view username) noexcept {
         username = username.substr(0, username.find('@'));
         username.remove_prefix(username.find(':') + 1);  // npos + 1 is 0
     }
-    return trim(username);
+    return username;
 }
 
 // Appends to a buffer of fixed size and remembers whether all of it fitted.
@@ -116,10 +116,20 @@ void add_header(Appender& out, const sip::Message& message, std::string_view nam
     out.add(field.present() ? field.value : std::string_view("<null>"));
 }
 
+// Not what algorithm 5 hashes: a CANCEL or ACK has none, nor has a request whose first credentials
+// are no Digest, and an empty name is an empty text.
+void add_auth_user(Appender& out, const sip::Message& message) noexcept {
+    const bool bare = message.method == sip::Method::kCancel || message.method == sip::Method::kAck;
+    const sip::HeaderField& credentials =
+        message.proxy_authorization.present() ? message.proxy_authorization : message.authorization;
+    std::string_view parameters;
+    if (bare || !is_digest(credentials.value, parameters)) return out.add("<null>");
+    out.add(user_of(digest_username(parameters)));
+}
+
 void add_variable(Appender& out, const table::PvarStep& step, const sip::Message& message,
                   const Endpoint& source) noexcept {
     char address[kAddressTextMax];
-    std::string_view user;
     switch (step.kind) {
         case table::Pvar::kText:
             return out.add(step.text);
@@ -132,7 +142,7 @@ void add_variable(Appender& out, const table::PvarStep& step, const sip::Message
         case table::Pvar::kUserAgent:
             return add_header(out, message, "User-Agent");
         case table::Pvar::kAuthUser:
-            return out.add_or_null(auth_user(message, user) ? user : std::string_view());
+            return add_auth_user(out, message);
         case table::Pvar::kSourceIp:
             return out.add({address, source.address.write(address)});
         case table::Pvar::kSourcePort:
@@ -187,7 +197,7 @@ bool auth_user(const sip::Message& request, std::string_view& user) noexcept {
         !is_digest(request.authorization.value, parameters)) {
         return false;
     }
-    user = user_of(digest_username(parameters));
+    user = trim(user_of(digest_username(parameters)));
     return !user.empty();
 }
 

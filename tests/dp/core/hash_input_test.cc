@@ -1,0 +1,63 @@
+#include "dp/core/hash_input.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "dp/sip/parser.h"
+
+namespace lb::core {
+namespace {
+
+std::string expanded(std::string_view variables, std::string_view method, std::string headers) {
+    const std::string text = std::string(method) +
+                             " sip:b@x.y SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\n"
+                             "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 " +
+                             std::string(method) + "\r\n" + headers + "Content-Length: 0\r\n\r\n";
+    sip::Message message;
+    EXPECT_EQ(sip::parse(text, message), sip::Error::kNone);
+    const auto program = table::PvarProgram::compile(variables);
+    EXPECT_TRUE(program);
+    std::array<char, kPvarTextMax> buffer;
+    std::string_view out;
+    EXPECT_TRUE(expand(*program, message, *Endpoint::parse("192.0.2.1:5070"), buffer, out));
+    return std::string(out);
+}
+
+std::string digest(std::string_view name, std::string_view user) {
+    return std::string(name) + ": Digest username=\"" + std::string(user) +
+           "\", realm=\"r\", nonce=\"n\"\r\n";
+}
+
+// Recorded with scripts/differential's Kamailio 5.6.3, which put $au into a reply header.
+TEST(HashInput, AuthUserVariable) {
+    const std::string basic = "Proxy-Authorization: Basic xx\r\n";
+    struct Row {
+        const char* name;
+        const char* method;
+        std::string headers;
+        const char* text;
+    };
+    const Row rows[] = {
+        {"plain", "INVITE", digest("Authorization", "alice"), "[alice]"},
+        {"domain", "INVITE", digest("Authorization", "alice@x"), "[alice]"},
+        {"uri", "INVITE", digest("Authorization", "sip:alice@x"), "[alice]"},
+        {"colon", "INVITE", digest("Authorization", "a:b"), "[b]"},
+        {"short", "INVITE", digest("Authorization", "@a"), "[@a]"},
+        {"spaces_stay", "INVITE", digest("Authorization", " pad "), "[ pad ]"},
+        {"empty", "INVITE", digest("Authorization", ""), "[]"},
+        {"empty_behind_colon", "INVITE", digest("Authorization", "abc:"), "[]"},
+        {"no_username", "INVITE", "Authorization: Digest realm=\"r\"\r\n", "[]"},
+        {"none", "INVITE", "", "[<null>]"},
+        {"other_scheme", "INVITE", basic, "[<null>]"},
+        {"other_scheme_first", "INVITE", digest("Authorization", "alice") + basic, "[<null>]"},
+        {"proxy_first", "INVITE",
+         digest("Authorization", "auth") + digest("Proxy-Authorization", "proxy"), "[proxy]"},
+        {"cancel", "CANCEL", digest("Authorization", "alice"), "[<null>]"},
+    };
+    for (const Row& row : rows)
+        EXPECT_EQ(expanded("[$au]", row.method, row.headers), row.text) << row.name;
+}
+
+}  // namespace
+}  // namespace lb::core
