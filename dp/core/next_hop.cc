@@ -4,6 +4,7 @@
 #include <array>
 
 #include "dp/core/choose.h"
+#include "dp/core/peer.h"
 #include "dp/core/rules.h"
 #include "dp/sip/parser.h"
 
@@ -44,13 +45,6 @@ NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
     if (found == names.end() || found->key != wanted) return unresolved;
     if (found->endpoints.empty()) return refuse(478, "Unresolvable destination");
     return send_to(found->endpoints.front());
-}
-
-// Never a reflector to many.
-bool is_unicast(const Endpoint& endpoint) noexcept {
-    const IpAddress& address = endpoint.address;
-    return endpoint.port != 0 && !address.is_multicast() && !address.is_broadcast() &&
-           !address.is_unspecified();
 }
 
 NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
@@ -152,7 +146,9 @@ NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
     NextHop hop = decide(context, route);
     if (hop.kind != NextHop::Kind::kSend) return hop;
     if (context.network().owns(hop.endpoint.address)) return refuse(482, "Loop Detected");
-    if (!is_unicast(hop.endpoint)) return refuse(478, "Unresolvable destination");
+    // Never a reflector to many, nor a way to what listens on our own loopback.
+    if (!is_peer(hop.endpoint, context.frame().target.address.is_loopback()))
+        return refuse(478, "Unresolvable destination");
     if (hop.listener == table::kNoListener) hop.listener = route.outgoing;
     return hop;
 }

@@ -5,6 +5,7 @@
 #include "dp/core/choose.h"
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
+#include "dp/core/peer.h"
 #include "dp/core/rewrite.h"
 #include "dp/core/send.h"
 #include "dp/sip/branch.h"
@@ -123,6 +124,14 @@ Verdict relay_reply(Context& context) noexcept {
                 message.size());
 }
 
+// False for a source that a reply may not go to: it would reach many hosts, or ourselves.
+bool is_plausible_source(const Context& context) noexcept {
+    const net::FrameView& frame = context.frame();
+    const bool group_mac = (frame.source_mac.bytes[0] & 1) != 0;
+    return !group_mac && is_peer(frame.source, frame.target.address.is_loopback()) &&
+           !context.network().owns(frame.source.address);
+}
+
 DropReason drop_reason(net::FrameError error) noexcept {
     const bool checksum =
         error == net::FrameError::kIpChecksum || error == net::FrameError::kUdpChecksum;
@@ -161,6 +170,7 @@ Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch
     if (!frame.is_udp) return punt;
     context.listener = context.dispatch().find_listener(frame.target);
     if (context.listener == table::kNoListener) return punt;
+    if (!is_plausible_source(context)) return drop(DropReason::kForgedSource);
     if (sip::is_keepalive(frame.payload)) return drop(DropReason::kKeepalive);
 
     if (const auto error = sip::parse(frame.payload, scratch.message); error != sip::Error::kNone) {

@@ -15,11 +15,11 @@
 namespace lb::core {
 
 enum class Action : std::uint8_t {
-    kForward,   // a SIP message relayed: the frame has been rewritten in place
-    kReply,     // a SIP reply stands where the request stood
-    kPunt,      // not ours to decide: to the kernel by the TAP twin
-    kSlowPath,  // a finished datagram whose next hop's MAC is not known: to the control thread,
-                // which sends it through the kernel (counted as punted)
+    kForward,     // a SIP message relayed: the frame has been rewritten in place
+    kReply,       // a SIP reply stands where the request stood
+    kPunt,        // not ours to decide: to the kernel by the TAP twin
+    kSlowPath,    // a finished datagram whose next hop's MAC is not known: to the control thread,
+                  // which sends it through the kernel (counted as punted)
     kResolve,     // untouched; needs a host name resolved first: to the control thread (counted as
                   // punted)
     kReassemble,  // a fragment of a datagram to us: held until it is whole
@@ -31,6 +31,7 @@ enum class DropReason : std::uint8_t {
     kBadChecksum,
     kForeignVlan,
     kNotForUs,
+    kForgedSource,
     kKeepalive,
     kBadSip,
     kBadAck,
@@ -74,6 +75,8 @@ inline constexpr std::array kDropReasons{
                    "a VLAN that no [[port]] names: check the switch port's trunk list"},
     DropReasonInfo{DropReason::kNotForUs, "not_for_us",
                    "a unicast frame to another MAC (promiscuous port) or another host's address"},
+    DropReasonInfo{DropReason::kForgedSource, "forged_source",
+                   "from an address that no other host has: multicast, loopback, our own, port 0"},
     DropReasonInfo{DropReason::kKeepalive, "keepalive",
                    "CRLF or empty keep-alive, absorbed as it should be"},
     DropReasonInfo{DropReason::kBadSip, "bad_sip",
