@@ -61,16 +61,16 @@ public:
     // REQUIRES: N readable bytes.
     bool equals(const char* at) const noexcept {
         if constexpr (N >= 8) {
-            bool same = word<std::uint64_t>(at, 0) & word<std::uint64_t>(at, N - 8);
+            unsigned same = word<std::uint64_t>(at, 0) & word<std::uint64_t>(at, N - 8);
             if constexpr (N > 16) same &= word<std::uint64_t>(at, 8);
             static_assert(N <= 24);
-            return same;
+            return same != 0;
         } else if constexpr (N >= 4) {
-            return word<std::uint32_t>(at, 0) & word<std::uint32_t>(at, N - 4);
+            return (word<std::uint32_t>(at, 0) & word<std::uint32_t>(at, N - 4)) != 0;
         } else if constexpr (N >= 2) {
-            return word<std::uint16_t>(at, 0) & word<std::uint16_t>(at, N - 2);
+            return (word<std::uint16_t>(at, 0) & word<std::uint16_t>(at, N - 2)) != 0;
         } else {
-            return word<std::uint8_t>(at, 0);
+            return word<std::uint8_t>(at, 0) != 0;
         }
     }
     bool is(std::string_view text) const noexcept {
@@ -78,8 +78,9 @@ public:
     }
 
 private:
+    // 1 if equal: a number, so that the caller's & is one of numbers, with no branch between.
     template <class Word>
-    bool word(const char* at, std::size_t offset) const noexcept {
+    unsigned word(const char* at, std::size_t offset) const noexcept {
         Word bytes, fold, lower;
         std::memcpy(&bytes, at + offset, sizeof(Word));
         std::memcpy(&fold, fold_ + offset, sizeof(Word));
