@@ -1,8 +1,13 @@
 // siplanectl: asks the running siplaned. The first word is an RPC method ("dispatcher.list"), or
 // one of the commands below.
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -22,6 +27,9 @@ enum ExitCode : int {
     kUnreachable = 3,  // no daemon at that socket, or no answer in time
     kBadReply = 4,     // whatever answered is not siplaned
 };
+
+// For commands that need more than an RPC answer (cp/local).
+constexpr const char* kLocalProgram = "siplanectl-local";
 
 struct Command {
     std::string address = rpc::kDefaultSocket;
@@ -74,8 +82,46 @@ void translate(Command& command) {
     command.words[0] = command.words.size() > 1 ? "system.methodHelp" : "system.listMethods";
 }
 
+// The program that has the control plane's own code: beside this one, or in the PATH.
+std::string local_program() {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    const auto beside = self.parent_path() / kLocalProgram;
+    return ::access(beside.c_str(), X_OK) == 0 ? beside.string() : kLocalProgram;
+}
+
+// These commands work on files of this host, too. Does not return unless it fails.
+int run_local(const Command& command) {
+    std::vector<std::string> words = {kLocalProgram, command.words[0]};
+    // Options in front of the command count for it as well.
+    if (command.words[0] != "dispatcher" && command.address != rpc::kDefaultSocket) {
+        words.insert(words.end(), {"--socket", command.address});
+    }
+    words.insert(words.end(), command.words.begin() + 1, command.words.end());
+    if (command.json) words.emplace_back("--json");
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const std::string program = local_program();
+    ::execvp(program.c_str(), argv.data());
+    return complain({Errc::kUnavailable, program + ": " + std::strerror(errno)}, kUsage);
+}
+
+// `kamctl dispatcher dump` and `reload` ask the daemon.
+bool is_local(Command& command) {
+    const std::string& word = command.words[0];
+    const std::string second = command.words.size() > 1 ? command.words[1] : "";
+    if (word == "dispatcher" && (second == "dump" || second == "reload")) {
+        command.words.erase(command.words.begin());
+        command.words[0] = second == "dump" ? "dispatcher.list" : "dispatcher.reload";
+        return false;
+    }
+    return word == "explain" || word == "doctor" || word == "dispatcher";
+}
+
 int run(Command command) {
     translate(command);
+    if (is_local(command)) return run_local(command);
     Result<rpc::Client> client = rpc::Client::connect(command.address, command.timeout_seconds);
     if (!client) {
         const bool usage = client.error().code == Errc::kInvalid;
@@ -105,6 +151,11 @@ void describe(CLI::App& app, Command& command) {
     stats->add_flag("--all", command.all, "Also reasons that dropped nothing");
     stats->callback([&command] { command.stats = true; });
     app.footer(
+        "Other commands, each with --help of its own:\n"
+        "  siplanectl explain FILE     where a message or the calls of a capture would go, and "
+        "why\n"
+        "  siplanectl dispatcher show|add|rm|dump|reload   the table, as kamctl dispatcher\n"
+        "  siplanectl doctor           is everything in place?\n"
         "Any other word is an RPC method with its parameters, printed as kamcmd prints it:\n"
         "  siplanectl dispatcher.list [short|full]\n"
         "  siplanectl dispatcher.set_state ip 1 sip:10.0.0.7:5060\n"

@@ -476,6 +476,20 @@ bool Appliance::try_start_reload() {
     return true;
 }
 
+const table::Tables* Appliance::tables() const { return &impl_->publisher->tables(); }
+
+// On a copy of the model, so that states which a reload keeps are kept, and a bad row is named as
+// the reload would name it. Loads of algorithm 10 stay out of it.
+Result<std::unique_ptr<const table::Dispatch>> Appliance::preview_reload() {
+    const std::unique_ptr<Dispatcher> model = impl_->dispatcher->clone();
+    const auto report = impl_->source.load(impl_->config.dispatcher, *model, true);
+    if (!report) return failed(report.error());
+    DispatchCarry carry;
+    carry.workers = impl_->data_plane->workers();
+    carry.seed = impl_->secret.table.k0;
+    return build_dispatch(impl_->config, *model, carry);
+}
+
 Stats Appliance::stats() const {
     Stats out;
     for (std::size_t i = 0; i < impl_->data_plane->workers(); ++i) {

@@ -37,6 +37,8 @@ public:
     std::int32_t ping_active() const override;
     void set_ping_active(std::int32_t state) override;
     bool try_start_reload() override;
+    const table::Tables* tables() const override;
+    Result<std::unique_ptr<const table::Dispatch>> preview_reload() override;
     Stats stats() const override;
     std::int64_t start_time() const override;
 

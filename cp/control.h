@@ -6,6 +6,7 @@
 // Threads: the control thread only.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "cp/dispatcher.h"
 #include "dp/base/result.h"
 #include "dp/core/counters.h"
+#include "dp/table/tables.h"
 
 namespace lb::cp {
 
@@ -50,6 +52,14 @@ public:
 
     // False within reload_delta seconds of the last reload, add or remove; stamps the clock otherwise.
     virtual bool try_start_reload() = 0;
+
+    // What the workers read now, for those who explain it; null: nothing yet. Valid until control
+    // returns to the event loop.
+    virtual const table::Tables* tables() const { return nullptr; }
+    // Services and sets as reload() would make them, from the source as it is now. Touches nothing.
+    virtual Result<std::unique_ptr<const table::Dispatch>> preview_reload() {
+        return failed(Errc::kUnavailable, "there is nothing to preview");
+    }
 
     // Waits until the workers have counted what they hold back, then reads.
     virtual Stats stats() const = 0;

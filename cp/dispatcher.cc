@@ -322,6 +322,12 @@ void Dispatcher::Impl::sample(DestinationSet& set, Destination& d, std::int32_t 
 
 Dispatcher::Dispatcher(DispatcherOptions options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+std::unique_ptr<Dispatcher> Dispatcher::clone() const {
+    auto copy = std::make_unique<Dispatcher>(impl_->options);
+    *copy->impl_ = *impl_;
+    return copy;
+}
 Dispatcher::~Dispatcher() = default;
 
 Result<Dispatcher::LoadReport> Dispatcher::load(const std::vector<DestinationRow>& rows,

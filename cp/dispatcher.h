@@ -204,6 +204,9 @@ public:
     std::vector<table::Set> table_sets(
         const std::function<table::ListenerIndex(const Attributes&)>& listener_of) const;
 
+    // The same again, to try a change on.
+    std::unique_ptr<Dispatcher> clone() const;
+
     ~Dispatcher();
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;

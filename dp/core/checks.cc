@@ -31,6 +31,12 @@ Answer check_request(const Context& context, const sip::Uri& request_uri) noexce
     return {};
 }
 
+bool read_addresses(sip::Message& request) noexcept {
+    return sip::parse_from_to(request.from.value, request.from_addr) &&
+           sip::parse_from_to(request.to.value, request.to_addr) &&
+           request.to_addr.uri.find_first_of(" \t\r\n") == std::string_view::npos;
+}
+
 bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept {
     return context.message().method == sip::Method::kOptions && !request_uri.has_user &&
            context.message().routes_count == 0 &&

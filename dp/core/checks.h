@@ -15,6 +15,11 @@ Answer answer_to_bad_request(sip::Error error) noexcept;
 // relayed.
 Answer check_request(const Context& context, const sip::Uri& request_uri) noexcept;
 
+// Parses From and To of a request that parse() accepted. False if one is malformed, or if the URI
+// of To has white space within: nobody answers for such an address (Kamailio does not relay it
+// either).
+bool read_addresses(sip::Message& request) noexcept;
+
 // OPTIONS addressed to us: no user part, and the host is one of our services (RFC 3261 11).
 bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept;
 

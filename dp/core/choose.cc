@@ -350,7 +350,7 @@ Choice choose(const Question& question, WorkerState& state) noexcept {
 
     const std::uint32_t set = question.dispatch.index_of(question.set);
     if (question.algorithm == Algorithm::kCallLoad) {
-        choice = by_call_load(question, state);
+        if (!state.only_looks) choice = by_call_load(question, state);
     } else {
         const Position position{question.dispatch.cursors()->at(state.worker, set), state.random};
         choice = chosen(question.set, choose_index(question, question.dispatch.plan(question.set),

@@ -59,10 +59,7 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
 
 Verdict relay_request(Context& context) noexcept {
     sip::Message& request = context.message();
-    if (!sip::parse_from_to(request.from.value, request.from_addr) ||
-        !sip::parse_from_to(request.to.value, request.to_addr)) {
-        return answer(context, {400, "Bad Request", {}});
-    }
+    if (!read_addresses(request)) return answer(context, {400, "Bad Request", {}});
     context.transaction = sip::transaction_number(context.tables.secret, request);
     sip::Uri uri;
     if (!sip::parse_uri(request.request_uri, uri)) return answer(context, {400, "Bad Request", {}});

@@ -1,0 +1,175 @@
+// siplanectl dispatcher show|add|rm: the table in the database, as `kamctl dispatcher` has it. The
+// daemon reads what was changed at its next `dispatcher.reload`.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "cp/local/commands.h"
+#include "cp/rpc/json_text.h"
+#include "cp/store.h"
+
+namespace lb::cp {
+namespace {
+
+enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2 };
+
+struct Command {
+    std::string config_file = kDefaultConfig;
+    std::string db_url;
+    bool json = false, tsv = false, force = false;
+    std::optional<std::int32_t> set;
+    std::int64_t id = 0;
+    DestinationRow row;
+};
+
+int complain(const std::string& message, int code = kFailed) {
+    std::fprintf(stderr, "siplanectl dispatcher: %s\n", message.c_str());
+    return code;
+}
+
+Result<Store> open_store(const Command& command, Store::Mode mode) {
+    DispatcherConfig config;
+    if (command.db_url.empty()) {
+        auto loaded = load_config(command.config_file);
+        if (!loaded) return failed(loaded.error());
+        config = loaded->dispatcher;
+    } else {
+        config.db_url = command.db_url;
+    }
+    if (config.db_url.empty()) {
+        return failed(Errc::kInvalid, command.config_file + ": destinations come from list_file " +
+                                          config.list_file + ": edit that file");
+    }
+    return Store::open(config, mode);
+}
+
+rpc::Struct value_of(const DestinationRow& row) {
+    return rpc::Struct{{"id", row.id},
+                       {"setid", row.setid},
+                       {"destination", row.destination},
+                       {"flags", row.flags},
+                       {"priority", row.priority},
+                       {"attrs", row.attrs},
+                       {"description", row.description}};
+}
+
+std::string rows_json(const std::vector<DestinationRow>& rows) {
+    std::vector<rpc::Value> values;
+    for (const DestinationRow& row : rows) values.emplace_back(value_of(row));
+    std::string out = "[";
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        out += i == 0 ? "\n" : ",\n";
+        rpc::append_json(out, values[i], {.pretty = false});
+    }
+    return out + "\n]\n";
+}
+
+// One row a line. For scripts: a tab between fields, and no title.
+std::string rows_text(const std::vector<DestinationRow>& rows, bool tsv) {
+    std::size_t width = 11;
+    for (const DestinationRow& row : rows) width = std::max(width, row.destination.size());
+    std::string out;
+    if (!tsv) {
+        out = fmt::format("{:>6} {:>6}  {:<{}} {:>5} {:>8}  {}\n", "id", "setid", "destination",
+                          width, "flags", "priority", "attrs  description");
+    }
+    for (const DestinationRow& row : rows) {
+        out += tsv ? fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", row.id, row.setid, row.destination,
+                                 row.flags, row.priority, row.attrs, row.description)
+                   : fmt::format("{:>6} {:>6}  {:<{}} {:>5} {:>8}  {}{}{}\n", row.id, row.setid,
+                                 row.destination, width, row.flags, row.priority, row.attrs,
+                                 row.description.empty() ? "" : "  ", row.description);
+    }
+    return out;
+}
+
+int show(const Command& command) {
+    const auto store = open_store(command, Store::Mode::kReadOnly);
+    if (!store) return complain(store.error().message);
+    auto rows = store->rows(true);
+    if (!rows) return complain(rows.error().message);
+    if (command.set) {
+        std::erase_if(*rows, [&](const DestinationRow& row) { return row.setid != *command.set; });
+    }
+    const std::string text = command.json ? rows_json(*rows) : rows_text(*rows, command.tsv);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return kOk;
+}
+
+// What a reload would have against the row, or nothing.
+Status check(const DestinationRow& row) {
+    if (const auto uri = parse_destination_uri(row.destination); !uri) return failed(uri.error());
+    if (const auto attrs = parse_attributes(row.attrs); !attrs) return failed(attrs.error());
+    return {};
+}
+
+int add(const Command& command) {
+    if (Status fine = check(command.row); !fine && !command.force) {
+        return complain(fine.error().message + " (--force adds it all the same)");
+    }
+    auto store = open_store(command, Store::Mode::kReadWrite);
+    if (!store) return complain(store.error().message);
+    const auto id = store->insert(command.row);
+    if (!id) return complain(id.error().message);
+    std::printf("added as id %lld; siplanectl dispatcher reload puts it in force\n",
+                static_cast<long long>(*id));
+    return kOk;
+}
+
+int remove(const Command& command) {
+    auto store = open_store(command, Store::Mode::kReadWrite);
+    if (!store) return complain(store.error().message);
+    if (Status removed = store->remove(command.id); !removed) {
+        return complain(removed.error().message);
+    }
+    std::printf("removed id %lld; siplanectl dispatcher reload puts it in force\n",
+                static_cast<long long>(command.id));
+    return kOk;
+}
+
+void describe(CLI::App& app, Command& command) {
+    app.add_option("--config", command.config_file, "Configuration that names the database")
+        ->capture_default_str();
+    app.add_option("--db", command.db_url, "sqlite:///PATH instead");
+    app.require_subcommand(1);
+    app.fallthrough();
+
+    CLI::App* shown = app.add_subcommand("show", "Rows of the table");
+    shown->add_option("set", command.set, "Of this set only");
+    shown->add_flag("--json", command.json, "As JSON");
+    shown->add_flag("--tsv", command.tsv, "Tab-separated, for scripts");
+
+    CLI::App* added = app.add_subcommand("add", "Add a row");
+    added->add_option("setid", command.row.setid)->required()->check(CLI::Range(0, INT32_MAX));
+    added->add_option("destination", command.row.destination, "sip:HOST[:PORT]")->required();
+    added->add_option("flags", command.row.flags);
+    added->add_option("priority", command.row.priority);
+    added->add_option("attrs", command.row.attrs);
+    added->add_option("description", command.row.description);
+    added->add_flag("--force", command.force, "Also what a reload would refuse");
+
+    CLI::App* removed = app.add_subcommand("rm", "Remove a row");
+    removed->add_option("id", command.id, "As `show` prints it")->required();
+    app.footer("siplanectl dispatcher dump and reload are dispatcher.list and dispatcher.reload.");
+}
+
+}  // namespace
+
+int dispatcher_command(int argc, char** argv) {
+    CLI::App app{"The dispatcher table in the database.", "siplanectl dispatcher"};
+    Command command;
+    describe(app, command);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kOk : kUsage;
+    }
+    if (app.got_subcommand("show")) return show(command);
+    return app.got_subcommand("add") ? add(command) : remove(command);
+}
+
+}  // namespace lb::cp

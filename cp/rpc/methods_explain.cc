@@ -1,0 +1,107 @@
+// siplane.explain and siplane.reload_preview: what would happen. They change nothing.
+
+#include <algorithm>
+#include <vector>
+
+#include "cp/explain.h"
+#include "cp/rpc/explain_value.h"
+#include "cp/rpc/methods.h"
+#include "dp/core/preview.h"
+
+namespace lb::rpc {
+namespace {
+
+constexpr std::int32_t kSampleDefault = 10'000;
+constexpr std::int32_t kSampleMax = 200'000;  // about 0.2 s of the control thread
+constexpr std::size_t kRowsMax = 1000;
+
+Reply no_tables() { return Reply::failed(500, "No Tables", "the workers have no tables yet"); }
+
+// Optional text parameter; false if it is there and is none.
+bool read_optional(const Params& params, std::size_t at, std::string& out) {
+    if (params.size() <= at) return true;
+    const std::optional<std::string> text = params.text(at);
+    if (text) out = *text;
+    return text.has_value();
+}
+
+// A way by which a service comes to a set.
+struct Use {
+    std::string service, rule;
+    std::int32_t set = 0;
+    table::Algorithm algorithm = table::Algorithm::kCallId;
+};
+
+std::vector<Use> uses_of(const table::Dispatch& dispatch) {
+    std::vector<Use> uses;
+    for (const table::Service& service : dispatch.services()) {
+        uses.push_back({service.name, "", service.set, service.algorithm});
+        for (const table::Rule& rule : service.rules) {
+            if (rule.action != table::Rule::Action::kDispatch) continue;
+            uses.push_back({service.name, rule.name, rule.set, rule.algorithm});
+        }
+    }
+    return uses;
+}
+
+Struct value_of(const Use& use, const core::Preview& preview) {
+    const auto moved = static_cast<std::uint64_t>(preview.moved);
+    List rows;
+    for (std::size_t i = 0; i < preview.rows.size() && i < kRowsMax; ++i) {
+        const core::PreviewRow& row = preview.rows[i];
+        rows.add("DEST", Struct{{"URI", row.uri},
+                                {"DUID", row.duid},
+                                {"BEFORE", std::uint64_t{row.before}},
+                                {"AFTER", std::uint64_t{row.after}}});
+    }
+    Struct out{{"SERVICE", use.service}};
+    if (!use.rule.empty()) out.add("RULE", use.rule);
+    out.add("SET", use.set)
+        .add("ALGORITHM", static_cast<std::int32_t>(use.algorithm))
+        .add("BY_MESSAGE", preview.by_message ? 1 : 0)
+        .add("MOVED", moved)
+        .add("MOVED_PERCENT", 100.0 * preview.moved_share())
+        .add("LOST", std::uint64_t{preview.lost})
+        .add("WON", std::uint64_t{preview.won})
+        .add("DESTINATIONS", static_cast<std::int32_t>(preview.rows.size()))
+        .add("TARGETS", std::move(rows));
+    return out;
+}
+
+}  // namespace
+
+Reply siplane_explain(Context& context, const Params& params) {
+    const table::Tables* const tables = context.control.tables();
+    if (tables == nullptr) return no_tables();
+    const std::optional<std::string> message = params.text(0);
+    std::string source, target;
+    if (!message || !read_optional(params, 1, source) || !read_optional(params, 2, target)) {
+        return Reply::failed(500, "Invalid Parameters");
+    }
+    cp::Explainer explainer;
+    const auto answer = cp::explain_text(explainer, *tables, *message, source, target);
+    if (!answer) return Reply::failed(500, "Cannot Explain", answer.error().message);
+    return Reply::of(value_of(*answer));
+}
+
+Reply siplane_reload_preview(Context& context, const Params& params) {
+    const table::Tables* const tables = context.control.tables();
+    if (tables == nullptr) return no_tables();
+    const std::int32_t wanted = params.size() == 0 ? kSampleDefault : params.integer(0).value_or(0);
+    if (wanted < 1 || wanted > kSampleMax) {
+        return Reply::failed(500, "Invalid Parameters", "the sample size is 1 to 200000");
+    }
+    const auto after = context.control.preview_reload();
+    if (!after) return Reply::failed(500, "Reload Would Fail", after.error().message);
+
+    const std::vector<std::string> calls = core::sample_call_ids(static_cast<std::size_t>(wanted));
+    List services;
+    for (const Use& use : uses_of(*tables->dispatch)) {
+        const core::Preview preview = core::preview({*tables->dispatch, use.set, use.algorithm},
+                                                    {**after, use.set, use.algorithm}, calls);
+        services.add("SERVICE", value_of(use, preview));
+    }
+    return Reply::of(Struct{{"SAMPLE", wanted}, {"SERVICES", std::move(services)}});
+}
+
+}  // namespace lb::rpc
