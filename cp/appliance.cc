@@ -93,6 +93,7 @@ struct Appliance::Impl {
     table::NetworkState network() const;
     bool send_probe(const Endpoint& local, const Endpoint& remote, std::string_view payload);
     void take_datagram(const ServiceDatagram& datagram);
+    void hear_icmp();
 
     Status load_table(Dispatcher& into, bool all_or_nothing);
     Status reload_table();
@@ -232,6 +233,12 @@ void Appliance::Impl::set_up_prober() {
     prober->on_results = [this] { publisher->changed(Publisher::kState); };
     prober->on_change = [](const ProbedChange& change) { log_probed_change(change); };
     prober->set_active(ping_active != 0);
+    hear_icmp();
+}
+
+void Appliance::Impl::hear_icmp() {
+    if (!config.dispatcher.ping_icmp_errors) return sockets.on_unreachable(nullptr);
+    sockets.on_unreachable([this](ConstBytes quoted) { prober->on_unreachable(as_text(quoted)); });
 }
 
 // By a port of ours, or not at all: the kernel's own routes may lead out of another device.
@@ -292,6 +299,7 @@ Status Appliance::Impl::reload_config() {
         }
         if (Status open = sockets.listen(kernel_listeners(config)); !open) return open;
         prober->reconfigure(pinging());
+        hear_icmp();
         publisher->set_verify_checksums(config.verify_checksums);
         return {};
     }

@@ -1,6 +1,9 @@
 #include "cp/service_sockets.h"
 
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +26,7 @@ namespace lb::cp {
 namespace {
 
 constexpr int kReceiveBuffer = 4 * 1024 * 1024;
+constexpr int kSendTries = 4;
 
 union SocketAddress {
     sockaddr any;
@@ -79,7 +83,16 @@ Result<int> open_socket(const Endpoint& endpoint) {
     return failed(Errc::kUnavailable, "listen " + endpoint.text() + ": " + std::strerror(error));
 }
 
-// Room for the control messages we send or receive: packet info and traffic class.
+// What the kernel makes of ICMP errors. Some it says of this very datagram too; then it says so
+// again.
+bool is_of_an_earlier_one(int error) noexcept {
+    return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+           error == EACCES || error == EPROTO || error == ENOPROTOOPT || error == EHOSTDOWN ||
+           error == EINTR;
+}
+
+// Room for the control messages we send or receive: packet info and traffic class, or an error
+// with the address of who reports it.
 struct Control {
     alignas(cmsghdr) std::array<char, 128> bytes{};
 };
@@ -110,6 +123,32 @@ void add_way_out(const ServiceSockets::Send& datagram, msghdr& message, Control&
     add_control(message, room, IPPROTO_IP, IP_TOS, int{datagram.dscp});
 }
 
+// With it the kernel keeps ICMP errors for the socket, with what they quote; without it an
+// unconnected socket never hears of one.
+void keep_errors(int fd, bool v6, bool keep) noexcept {
+    set(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, keep ? 1 : 0);
+}
+
+// "Does not arrive", by a host or router; not "too big" or "takes too long", which say nothing of
+// the host that was meant.
+bool is_unreachable(const sock_extended_err& error) noexcept {
+    if (error.ee_origin == SO_EE_ORIGIN_ICMP6) return error.ee_type == ICMP6_DST_UNREACH;
+    return error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH &&
+           error.ee_code != ICMP_FRAG_NEEDED;
+}
+
+bool says_unreachable(msghdr& message) noexcept {
+    for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
+        const bool v4 = at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_RECVERR;
+        const bool v6 = at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_RECVERR;
+        if (!v4 && !v6) continue;
+        sock_extended_err error;
+        std::memcpy(&error, CMSG_DATA(at), sizeof error);
+        return is_unreachable(error);
+    }
+    return false;
+}
+
 unsigned device_of(msghdr& message) noexcept {
     for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
         if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_PKTINFO) {
@@ -136,10 +175,12 @@ struct ServiceSockets::Impl : std::enable_shared_from_this<ServiceSockets::Impl>
     asio::io_context& io;
     std::map<Endpoint, std::shared_ptr<Descriptor>> sockets;
     Handler handler;
+    Unreachable unreachable;
     std::vector<std::uint8_t> buffer;
 
     void wait(const Endpoint& endpoint, const std::shared_ptr<Descriptor>& socket);
     bool read_one(const Endpoint& endpoint, int fd);
+    bool read_error(int fd);
 };
 
 ServiceSockets::ServiceSockets(asio::io_context& io) : impl_(std::make_shared<Impl>(io)) {}
@@ -147,9 +188,18 @@ ServiceSockets::ServiceSockets(asio::io_context& io) : impl_(std::make_shared<Im
 ServiceSockets::~ServiceSockets() {
     impl_->sockets.clear();  // closes; waits under way end without us
     impl_->handler = nullptr;
+    impl_->unreachable = nullptr;
 }
 
 void ServiceSockets::on_datagram(Handler handler) { impl_->handler = std::move(handler); }
+
+void ServiceSockets::on_unreachable(Unreachable handler) {
+    impl_->unreachable = std::move(handler);
+    for (const auto& [endpoint, socket] : impl_->sockets) {
+        keep_errors(socket->native_handle(), endpoint.address.is_ipv6(),
+                    impl_->unreachable != nullptr);
+    }
+}
 
 Status ServiceSockets::listen(const std::vector<Endpoint>& endpoints) {
     std::map<Endpoint, std::shared_ptr<Impl::Descriptor>> wanted, fresh;
@@ -162,6 +212,7 @@ Status ServiceSockets::listen(const std::vector<Endpoint>& endpoints) {
         if (wanted.contains(endpoint)) continue;
         auto fd = open_socket(endpoint);
         if (!fd) return failed(std::move(fd).error());
+        keep_errors(*fd, endpoint.address.is_ipv6(), impl_->unreachable != nullptr);
         auto socket = std::make_shared<Impl::Descriptor>(impl_->io, *fd);
         wanted.emplace(endpoint, socket);
         fresh.emplace(endpoint, std::move(socket));
@@ -178,6 +229,9 @@ void ServiceSockets::Impl::wait(const Endpoint& endpoint,
                         weak = std::weak_ptr(socket)](const asio::error_code& error) {
                            const auto held = weak.lock();
                            if (error || !held) return;
+                           for (unsigned n = 0; self->unreachable && n < kDatagramsPerTurn; ++n) {
+                               if (!self->read_error(held->native_handle())) break;
+                           }
                            for (unsigned n = 0; n < kDatagramsPerTurn; ++n) {
                                if (!self->read_one(endpoint, held->native_handle())) break;
                            }
@@ -207,6 +261,20 @@ bool ServiceSockets::Impl::read_one(const Endpoint& endpoint, int fd) {
     return true;
 }
 
+bool ServiceSockets::Impl::read_error(int fd) {
+    Control control;
+    iovec piece{buffer.data(), buffer.size()};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = control.bytes.size();
+    const ssize_t size = ::recvmsg(fd, &message, MSG_ERRQUEUE);
+    if (size < 0) return false;
+    if (says_unreachable(message)) unreachable({buffer.data(), static_cast<std::size_t>(size)});
+    return true;
+}
+
 bool ServiceSockets::send(const Send& datagram) {
     const auto socket = impl_->sockets.find(datagram.source);
     if (socket == impl_->sockets.end()) return false;
@@ -222,10 +290,10 @@ bool ServiceSockets::send(const Send& datagram) {
     message.msg_control = control.bytes.data();
     add_way_out(datagram, message, control);
     const int fd = socket->second->native_handle();
-    // An ICMP error of an earlier datagram is reported to this one and is not about it: once more.
-    for (int tries = 0; tries < 2; ++tries) {
+    // ICMP errors of earlier datagrams are reported to this one and are not about it: once more.
+    for (int tries = 0; tries < kSendTries; ++tries) {
         if (::sendmsg(fd, &message, 0) >= 0) return true;
-        if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != EINTR) return false;
+        if (!is_of_an_earlier_one(errno)) return false;
     }
     return false;
 }

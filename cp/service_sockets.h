@@ -49,6 +49,11 @@ public:
     using Handler = std::function<void(const ServiceDatagram&)>;
     void on_datagram(Handler handler);
 
+    // ICMP errors that say a datagram of ours did not arrive, with what they quote of its payload.
+    // Off until a handler is given; null turns it off again.
+    using Unreachable = std::function<void(ConstBytes quoted)>;
+    void on_unreachable(Unreachable handler);
+
     struct Send {
         Endpoint source;  // one of listen()
         Endpoint target;
