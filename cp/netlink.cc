@@ -386,17 +386,20 @@ void Netlink::Impl::want(const NextHop& hop, bool wanted_now) {
     }
     const unsigned device = mirror.device_index(hop.first);
     const NetlinkMirror::Neighbour* known = mirror.find_neighbour(device, hop.second);
-    if (device == 0 || (!wanted_now && known == nullptr)) return;
+    if (device == 0) return;
     if (known != nullptr && known->permanent) return;  // the kernel would take the permanence away
-    // Letting go: the same entry without the flag, so that its MAC is not forgotten.
-    Request request(RTM_NEWNEIGH, wanted_now ? NLM_F_CREATE : NLM_F_REPLACE);
+    // Letting go: the same entry without the flag, so that its MAC is not forgotten; one that never
+    // got a MAC goes altogether, or the kernel would ask for it for ever.
+    const bool forget = !wanted_now && known == nullptr;
+    Request request(forget ? RTM_DELNEIGH : RTM_NEWNEIGH,
+                    wanted_now ? NLM_F_CREATE : forget ? 0 : NLM_F_REPLACE);
     auto& header = request.header<ndmsg>();
     header.ndm_family = family_of(hop.second);
     header.ndm_ifindex = static_cast<int>(device);
     header.ndm_state = wanted_now ? NUD_NONE : NUD_STALE;
     request.put(NDA_DST, hop.second);
     if (wanted_now) request.put(NDA_FLAGS_EXT, std::uint32_t{NTF_EXT_MANAGED});
-    if (!wanted_now) request.put(NDA_LLADDR, known->mac);
+    if (!wanted_now && !forget) request.put(NDA_LLADDR, known->mac);
     (void)command(request);
 }
 

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kTwinPollUs = 20;        // how often a busy worker asks the kernel's side
 constexpr std::int64_t kSleepMaxUs = 100'000;   // every device rings: only time-outs need turns
+constexpr std::size_t kTransactionBucketsPerTurn = 4;
 constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
 
 struct RxQueue {
@@ -85,7 +86,7 @@ struct Worker::Impl {
           snapshot(tables),
           sleeper(std::move(on)),
           reassembler(tables.read().secret.table),
-          fragment_id(worker.index) {}
+          fragment_id(static_cast<std::uint32_t>(rte_rand())) {}
 
     bool turn() noexcept;
     void run() noexcept;
@@ -150,6 +151,7 @@ bool Worker::Impl::turn() noexcept {
     }
     for (TxBuffer& buffer : tx) buffer.flush(counts);
     unhold(reassembler.expire(scratch.state.now_ms), core::DropReason::kFragmentTimeout);
+    scratch.state.transactions.expire(scratch.state.now_ms, kTransactionBucketsPerTurn);
     end_turn(now, work);
     return work != 0;
 }
@@ -189,7 +191,10 @@ rte_mbuf* Worker::Impl::reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept
     unhold(result.abandoned, reason_of(result.error));
     unhold(result.evicted, core::DropReason::kFragmentTableFull);
     if (result.status == Status::kRefused) return drop(mbuf, reason_of(result.error)), nullptr;
-    if (result.status != Status::kComplete) {  // a duplicate is part of its datagram, too
+    if (result.status == Status::kDuplicate) {
+        return drop(mbuf, core::DropReason::kFragmentDuplicate), nullptr;
+    }
+    if (result.status == Status::kHeld) {
         ++counts.held;
         rte_pktmbuf_free(mbuf);
         return nullptr;
