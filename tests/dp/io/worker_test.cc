@@ -261,7 +261,7 @@ TEST(Worker, CountsFragmentsThatNeverBecomeWhole) {
     const Frames good = fragments_of(ipv4_with_id(1), 3000, 1000);
     const Frames shifted = fragments_of(ipv4_with_id(1), 3000, 1016);
     const Frames incomplete = fragments_of(ipv4_with_id(2), 3000, 1000);
-    // A duplicate is ignored; the overlap takes itself and the two before it along.
+    // A duplicate is dropped; the overlap takes itself and the two before it along.
     const Frames input{good[0], good[1], good[1], shifted[1], incomplete[0]};
     PcapBench bench({{input}}, gather);
     bench.run();
@@ -269,7 +269,8 @@ TEST(Worker, CountsFragmentsThatNeverBecomeWhole) {
     EXPECT_TRUE(counts.balanced());
     EXPECT_EQ(counts.received, 5U);
     EXPECT_EQ(dropped(counts, DropReason::kFragmentOverlap), 3U);
-    EXPECT_EQ(counts.held, 2U);
+    EXPECT_EQ(dropped(counts, DropReason::kFragmentDuplicate), 1U);
+    EXPECT_EQ(counts.held, 1U);
 }
 
 }  // namespace
