@@ -13,6 +13,7 @@
 
 #include "cp/appliance_setup.h"
 #include "cp/dns.h"
+#include "cp/http_server.h"
 #include "cp/kernel_twins.h"
 #include "cp/log.h"
 #include "cp/notify.h"
@@ -70,6 +71,7 @@ struct Appliance::Impl {
     std::unique_ptr<SlowPath> slow_path;
     std::unique_ptr<Prober> prober;
     std::unique_ptr<rpc::RpcServers> rpc;
+    std::unique_ptr<HttpServer> http;
     asio::signal_set signals{io, SIGTERM, SIGINT, SIGHUP};
     asio::signal_set counters_signal{io, SIGUSR1};
     asio::posix::stream_descriptor slow_wake{io};
@@ -81,9 +83,12 @@ struct Appliance::Impl {
     std::optional<Clock::time_point> last_reload;
     std::int32_t ping_active = 1;
     std::uint64_t unclaimed = 0;  // datagrams on our sockets that nobody waited for
+    ReloadCounts reloads;
+    WorkerWatch watch;
 
     Status set_up(Control& control);
     Status set_up_data_plane();
+    Status set_up_http(Control& control);
     void set_up_publisher();
     void set_up_slow_path();
     void set_up_prober();
@@ -100,9 +105,12 @@ struct Appliance::Impl {
     Status reload_config();
     void reload_all();
     void log_changes();
+    void count_reload(bool good);
+    Report report(Control& control);
     void published(unsigned parts);
 
     void wait_for_slow_frames();
+    void watch_workers();
     void keep_house();
     void wait_for_signal();
     void wait_for_counters_signal();
@@ -117,6 +125,7 @@ struct Appliance::Impl {
 Appliance::Appliance(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Appliance::~Appliance() {
+    impl_->http.reset();  // its threads wait for ours
     impl_->rpc.reset();
     if (impl_->slow_wake.is_open()) impl_->slow_wake.release();
     if (impl_->data_plane) impl_->data_plane->stop();  // before the snapshot goes
@@ -160,6 +169,20 @@ Status Appliance::Impl::set_up(Control& control) {
     rpc = std::move(*servers);
     for (const std::string& warning : rpc->warnings()) {
         log(LogLevel::kWarning, "rpc.warning", {{"text", warning}});
+    }
+    return set_up_http(control);
+}
+
+Status Appliance::Impl::set_up_http(Control& control) {
+    if (!config.http.listen) return {};
+    HttpSources sources_of_http;
+    sources_of_http.report = [this, &control] { return report(control); };
+    sources_of_http.jsonrpc = [this](std::string_view body) { return rpc->answer_http(body); };
+    auto server = HttpServer::create(io, *config.http.listen, std::move(sources_of_http));
+    if (!server) return failed(std::move(server).error());
+    http = std::move(*server);
+    if (const std::string warning = http->warning(); !warning.empty()) {
+        log(LogLevel::kWarning, "http.warning", {{"text", warning}});
     }
     return {};
 }
@@ -323,7 +346,9 @@ Status Appliance::Impl::reload_config() {
 
 void Appliance::Impl::reload_all() {
     notify_reloading();
-    if (const Status done = reload_config(); !done) {
+    const Status done = reload_config();
+    count_reload(done.has_value());
+    if (!done) {
         log(LogLevel::kError, "reload.refused", {{"reason", done.error().message}});
     } else {
         log(LogLevel::kInfo, "reload.done",
@@ -338,6 +363,28 @@ void Appliance::Impl::published(unsigned parts) {
     if ((parts & (Publisher::kTable | Publisher::kNetwork)) != 0) want_neighbours = true;
     if ((parts & Publisher::kNetwork) != 0) reroute_pings = true;
     log_changes();
+}
+
+void Appliance::Impl::count_reload(bool good) {
+    ++(good ? reloads.good : reloads.refused);
+    reloads.last_good = good;
+    reloads.last_time = std::time(nullptr);
+}
+
+// What HTTP shows.
+Report Appliance::Impl::report(Control& control) {
+    Report out = make_report(config, control);
+    watch.look(out.stats.workers, Clock::now());  // this thread itself may have been away
+    if (out.problem.empty()) out.problem = watch.problem(Clock::now());
+    out.probes = prober->stats();
+    out.probes_in_flight = prober->in_flight();
+    out.events = prober->event_stats();
+    out.slow_path = slow_path->counters();
+    out.unclaimed = unclaimed;
+    out.dns_questions = dns.questions();
+    out.dns_answers = dns.size();
+    out.reloads = reloads;
+    return out;
 }
 
 // Those by probes have been logged with their reason.
@@ -358,8 +405,17 @@ void Appliance::Impl::wait_for_slow_frames() {
         });
 }
 
+void Appliance::Impl::watch_workers() {
+    std::vector<core::CounterValues> workers;
+    for (std::size_t i = 0; i < data_plane->workers(); ++i) {
+        workers.push_back(data_plane->counters(i));
+    }
+    watch.look(workers, Clock::now());
+}
+
 void Appliance::Impl::keep_house() {
     slow_path->expire();
+    watch_workers();
     if (dns.expire()) publisher->changed(Publisher::kNames);
     if (calls)
         calls->expire(static_cast<std::uint32_t>(now_ms() / 1000), calls->buckets() / 16 + 1);
@@ -451,7 +507,11 @@ Status Appliance::run() {
 
 Dispatcher& Appliance::dispatcher() { return *impl_->dispatcher; }
 
-Status Appliance::reload() { return impl_->reload_table(); }
+Status Appliance::reload() {
+    Status done = impl_->reload_table();
+    impl_->count_reload(done.has_value());
+    return done;
+}
 
 Status Appliance::add_destination(const DestinationRow& row) {
     const Resolver resolve = impl_->source.resolver(impl_->config.dispatcher);
