@@ -9,6 +9,7 @@
 
 #include "cp/secret_file.h"
 #include "cp/tables_builder.h"
+#include "dp/table/call_load.h"
 
 namespace lb::cp {
 namespace {
@@ -148,7 +149,9 @@ Result<OfflineTables> offline_tables(const Config& config,
     out.destinations = report->loaded;
     out.warnings = std::move(report->bad_rows);
     out.warnings.insert(out.warnings.end(), report->warnings.begin(), report->warnings.end());
-    auto dispatch = build_dispatch(config, dispatcher);
+    DispatchCarry carry;
+    carry.calls = table::CallLoad::create({});  // for algorithm 10: no calls yet
+    auto dispatch = build_dispatch(config, dispatcher, carry);
     if (!dispatch) return failed(dispatch.error());
     out.tables.dispatch = std::move(*dispatch);
     out.tables.network = table::Network::build(network_of(config));

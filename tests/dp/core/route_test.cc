@@ -230,12 +230,16 @@ TEST_F(RouteTest, IsNoOpenRelay) {
 
 TEST_F(RouteTest, GetsAlongWithStrictRouters) {
     const auto bye = [](std::string_view uri, std::string_view more) {
-        return request("BYE " + std::string(uri), usual("BYE", more, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1",
-                                                        "<sip:alice@example.com>;tag=ft"));
+        return request("BYE " + std::string(uri),
+                       usual("BYE", more, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1",
+                             "<sip:alice@example.com>;tag=ft"));
     };
-    // The next hop is a strict router: it gets its own URI as Request-URI, the real one as the last Route.
-    const Outcome ahead =
-        appliance.receive(kBackend, kService, bye("sip:alice@10.77.0.9", "Route: <sip:10.77.0.1;lr>\r\nRoute: <sip:10.77.0.102>, <sip:10.77.0.103;lr>\r\n"));
+    // The next hop is a strict router: it gets its own URI as Request-URI, the real one as the last
+    // Route.
+    const Outcome ahead = appliance.receive(
+        kBackend, kService,
+        bye("sip:alice@10.77.0.9",
+            "Route: <sip:10.77.0.1;lr>\r\nRoute: <sip:10.77.0.102>, <sip:10.77.0.103;lr>\r\n"));
     EXPECT_EQ(start_line(ahead), "BYE sip:10.77.0.102 SIP/2.0");
     EXPECT_EQ(ahead.target, test::at("10.77.0.102:5060"));
     EXPECT_EQ(header(ahead, "Route"), "<sip:10.77.0.103;lr>");
@@ -243,7 +247,8 @@ TEST_F(RouteTest, GetsAlongWithStrictRouters) {
 
     // The hop before us was one: our own URI is the Request-URI, the real one the last Route.
     const Outcome behind = appliance.receive(
-        kBackend, kService, bye("sip:10.77.0.1;lr", "Route: <sip:10.77.0.102;lr>, <sip:alice@10.77.0.9:5070>\r\n"));
+        kBackend, kService,
+        bye("sip:10.77.0.1;lr", "Route: <sip:10.77.0.102;lr>, <sip:alice@10.77.0.9:5070>\r\n"));
     EXPECT_EQ(start_line(behind), "BYE sip:alice@10.77.0.9:5070 SIP/2.0");
     EXPECT_EQ(behind.target, test::at("10.77.0.102:5060"));
     EXPECT_EQ(header(behind, "Route"), "<sip:10.77.0.102;lr>");
@@ -287,6 +292,11 @@ TEST_F(RouteTest, AnswersWhatAProxyMustAnswer) {
         {"proxy_require",
          request("INVITE sip:bob@example.com", usual("INVITE", "Proxy-Require: foo\r\n")),
          "SIP/2.0 420 Bad Extension"},
+        {"to_with_white_space",
+         request("INVITE sip:bob@example.com",
+                 "Via: SIP/2.0/UDP 10.77.0.9;branch=z9hG4bKw\r\nFrom: <sip:a@b>;tag=1\r\n"
+                 "To: <sip:al ice@example.com>\r\nCall-ID: w\r\nCSeq: 1 INVITE\r\n"),
+         "SIP/2.0 400 Bad Request"},
         {"tel", request("INVITE tel:+15551234", usual("INVITE")), "INVITE tel:+15551234 SIP/2.0"},
     };
     for (const Row& row : rows) {
