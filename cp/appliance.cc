@@ -472,6 +472,7 @@ void Appliance::Impl::log_counters() const {
          {"held", std::to_string(slow.held)},
          {"dropped", std::to_string(slow.dropped)},
          {"unclaimed", std::to_string(unclaimed)}});
+    log_prober_counters(*prober);
 }
 
 Status Appliance::run() {

@@ -210,6 +210,26 @@ void log_state_change(const StateChange& change, std::uint64_t generation) {
          {"generation", std::to_string(generation)}});
 }
 
+void log_prober_counters(const Prober& prober) {
+    const probe::SchedulerStats& pings = prober.stats();
+    const EventHookStats& events = prober.event_stats();
+    log(LogLevel::kInfo, "counters.prober",
+        {{"started", std::to_string(pings.started)},
+         {"resent", std::to_string(pings.resent)},
+         {"accepted", std::to_string(pings.accepted)},
+         {"refused", std::to_string(pings.refused)},
+         {"timed_out", std::to_string(pings.timed_out)},
+         {"not_sent", std::to_string(pings.not_sent)},
+         {"unreachable", std::to_string(pings.unreachable)},
+         {"forgotten", std::to_string(pings.forgotten)},
+         {"overflowed", std::to_string(pings.overflowed)},
+         {"late", std::to_string(pings.late)},
+         {"wrong_source", std::to_string(pings.wrong_source)},
+         {"in_flight", std::to_string(prober.in_flight())},
+         {"events", std::to_string(events.started)},
+         {"events_lost", std::to_string(events.dropped + events.failed)}});
+}
+
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters) {
     log(LogLevel::kInfo, "counters.worker",
         {{"worker", std::to_string(worker)},

@@ -49,5 +49,6 @@ std::vector<PortStats> port_stats(const std::vector<PortConfig>& ports,
 void log_probed_change(const ProbedChange& change);
 void log_state_change(const StateChange& change, std::uint64_t generation);
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters);
+void log_prober_counters(const Prober& prober);
 
 }  // namespace lb::cp
