@@ -473,6 +473,7 @@ void Appliance::Impl::log_counters() const {
          {"dropped", std::to_string(slow.dropped)},
          {"unclaimed", std::to_string(unclaimed)}});
     log_prober_counters(*prober);
+    log_publisher_counters(publisher->stats());
 }
 
 Status Appliance::run() {

@@ -230,6 +230,14 @@ void log_prober_counters(const Prober& prober) {
          {"events_lost", std::to_string(events.dropped + events.failed)}});
 }
 
+void log_publisher_counters(const PublisherStats& stats) {
+    const auto mean = stats.total / std::max<std::uint64_t>(stats.generations, 1);
+    log(LogLevel::kInfo, "counters.publisher",
+        {{"generations", std::to_string(stats.generations)},
+         {"wait_us_mean", std::to_string(mean.count())},
+         {"wait_us_longest", std::to_string(stats.longest.count())}});
+}
+
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters) {
     log(LogLevel::kInfo, "counters.worker",
         {{"worker", std::to_string(worker)},

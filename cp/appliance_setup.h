@@ -13,6 +13,7 @@
 #include "cp/control.h"
 #include "cp/dns.h"
 #include "cp/prober.h"
+#include "cp/publisher.h"
 #include "dp/base/keyed_hash.h"
 #include "dp/io/data_plane.h"
 #include "dp/table/call_load.h"
@@ -50,5 +51,6 @@ void log_probed_change(const ProbedChange& change);
 void log_state_change(const StateChange& change, std::uint64_t generation);
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters);
 void log_prober_counters(const Prober& prober);
+void log_publisher_counters(const PublisherStats& stats);
 
 }  // namespace lb::cp

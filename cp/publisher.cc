@@ -37,9 +37,13 @@ struct Publisher::Impl {
     unsigned waiting = 0;
     bool timer_runs = false;
     Clock::duration last_cost{};
+    Clock::time_point first_change;  // of those waiting
+    Clock::time_point published_at;
+    PublisherStats stats;
     table::Snapshot<table::Tables> snapshot;
 
     Status build(unsigned parts, table::Tables& next);
+    void count_wait();
 };
 
 Publisher::Publisher(asio::io_context& io, Sources sources, const Secret& secret,
@@ -63,6 +67,7 @@ void Publisher::changed(unsigned parts) {
     impl_->waiting |= parts;
     if (impl_->timer_runs) return;
     impl_->timer_runs = true;
+    impl_->first_change = Clock::now();
     impl_->timer.expires_after(
         std::max<Clock::duration>(std::chrono::microseconds(kSoonUs), 2 * impl_->last_cost));
     impl_->timer.async_wait([this](const asio::error_code& error) {
@@ -72,7 +77,18 @@ void Publisher::changed(unsigned parts) {
         if (const Status status = publish(0); !status) {
             log(LogLevel::kError, "tables.refused", {{"reason", status.error().message}});
         }
+        impl_->count_wait();
     });
+}
+
+const PublisherStats& Publisher::stats() const noexcept { return impl_->stats; }
+
+void Publisher::Impl::count_wait() {
+    using std::chrono::microseconds;
+    stats.last = std::chrono::duration_cast<microseconds>(published_at - first_change);
+    stats.longest = std::max(stats.longest, stats.last);
+    stats.total += stats.last;
+    ++stats.generations;
 }
 
 Status Publisher::publish(unsigned parts) {
@@ -83,7 +99,8 @@ Status Publisher::publish(unsigned parts) {
     next->generation = tables().generation + 1;
     next->verify_checksums = impl_->verify;
     impl_->snapshot.publish(std::move(next));
-    impl_->last_cost = Clock::now() - start;
+    impl_->published_at = Clock::now();  // the grace period is over: no worker uses the old one
+    impl_->last_cost = impl_->published_at - start;
     if (impl_->sources.published) impl_->sources.published(parts);
     return built;
 }

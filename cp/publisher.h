@@ -28,6 +28,12 @@ class io_context;
 
 namespace lb::cp {
 
+// How long changes waited until every worker used the generation that holds them.
+struct PublisherStats {
+    std::uint64_t generations = 0;  // by changed(); those of publish() do not wait
+    std::chrono::microseconds last{}, longest{}, total{};
+};
+
 class Publisher {
 public:
     static constexpr std::int64_t kSoonUs = 500;
@@ -65,6 +71,7 @@ public:
     const table::Snapshot<table::Tables>& snapshot() const noexcept;
     const table::Tables& tables() const noexcept { return snapshot().read(); }
     std::size_t memory_bytes() const noexcept;
+    const PublisherStats& stats() const noexcept;
 
 private:
     struct Impl;

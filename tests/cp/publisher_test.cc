@@ -64,6 +64,23 @@ TEST_F(PublisherTest, ChangesThatComeTogetherAreOneGeneration) {
     EXPECT_EQ(generation(), before + 1) << "nothing changed since";
 }
 
+TEST_F(PublisherTest, CountsHowLongChangesWaited) {
+    ASSERT_TRUE(publisher_->publish(Publisher::kAll));
+    EXPECT_EQ(publisher_->stats().generations, 0U) << "nothing waited";
+    publisher_->changed(Publisher::kState);
+    run();
+    const PublisherStats first = publisher_->stats();
+    EXPECT_EQ(first.generations, 1U);
+    EXPECT_GE(first.last.count(), Publisher::kSoonUs);
+    EXPECT_EQ(first.last, first.total);
+    publisher_->changed(Publisher::kState);
+    run();
+    const PublisherStats& both = publisher_->stats();
+    EXPECT_EQ(both.generations, 2U);
+    EXPECT_EQ(both.longest, std::max(first.last, both.last));
+    EXPECT_EQ(both.total, first.last + both.last);
+}
+
 TEST_F(PublisherTest, OnlyWhatChangedIsBuilt) {
     ASSERT_TRUE(publisher_->publish(Publisher::kAll));
     const auto first = publisher_->tables();
