@@ -103,12 +103,17 @@ private:
     bool fits_ = true;
 };
 
+// A telephone number's parameters are no part of it, in a SIP URI with ;user=phone either.
+std::string_view plain_user(const sip::Uri& uri) noexcept {
+    return uri.user_phone ? uri.user.substr(0, uri.user.find(';')) : uri.user;
+}
+
 enum class UriPart { kUser, kHost };
 
 void add_uri_part(Appender& out, std::string_view text, UriPart part) noexcept {
     sip::Uri uri;
     if (!sip::parse_uri(text, uri)) return out.add("<null>");
-    out.add_or_null(part == UriPart::kUser ? uri.user : uri.host);
+    out.add_or_null(part == UriPart::kUser ? plain_user(uri) : uri.host);
 }
 
 void add_header(Appender& out, const sip::Message& message, std::string_view name) noexcept {
@@ -183,7 +188,7 @@ bool uri_hash_text(std::string_view text, bool user_only, HashText& key) noexcep
     if (!sip::parse_uri(text, uri) || uri.scheme == sip::Scheme::kOther) return false;
     if (uri.has_user && uri.user.empty()) return false;  // "sip:@host" is no URI to Kamailio
     const bool tel = uri.scheme == sip::Scheme::kTel;
-    key.x = tel || uri.user_phone ? uri.user.substr(0, uri.user.find(';')) : uri.user;
+    key.x = plain_user(uri);
     key.y = {};
     if (user_only || tel) return true;
     const std::uint16_t own = uri.scheme == sip::Scheme::kSips && !uri.user_phone ? 5061 : 5060;

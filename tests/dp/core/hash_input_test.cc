@@ -59,5 +59,25 @@ TEST(HashInput, AuthUserVariable) {
         EXPECT_EQ(expanded("[$au]", row.method, row.headers), row.text) << row.name;
 }
 
+TEST(HashInput, UserOfATelephoneNumber) {
+    const auto user = [](const std::string& uri) {
+        const std::string text = "INVITE " + uri +
+                                 " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\n"
+                                 "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\n"
+                                 "CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+        sip::Message message;
+        EXPECT_EQ(sip::parse(text, message), sip::Error::kNone);
+        std::array<char, kPvarTextMax> buffer;
+        std::string_view out;
+        EXPECT_TRUE(expand(*table::PvarProgram::compile("$rU"), message,
+                           *Endpoint::parse("192.0.2.1:5070"), buffer, out));
+        return std::string(out);
+    };
+    EXPECT_EQ(user("sip:+1-555;isub=1@h;user=phone"), "+1-555");
+    EXPECT_EQ(user("sip:bob;tag=x@h:5060;user=phone;transport=udp"), "bob");
+    EXPECT_EQ(user("sip:bob;tag=x@h"), "bob;tag=x");
+    EXPECT_EQ(user("tel:+1-555;isub=1"), "+1-555");
+}
+
 }  // namespace
 }  // namespace lb::core
