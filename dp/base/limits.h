@@ -23,6 +23,10 @@ inline constexpr std::size_t kWorkersMax = 64;
 inline constexpr std::size_t kInterfacesMax = 256;  // [[port]] entries
 inline constexpr std::size_t kServicesMax = 1024;
 
+inline constexpr std::size_t kTrafficSlotsMax = std::size_t{1} << 17;  // destinations with counters
+// "No counters": beyond every slot, and not what an index says when it finds nothing.
+inline constexpr std::uint32_t kNoTrafficSlot = 0xfffffffe;
+
 // SIP parser.
 inline constexpr std::size_t kHeaderLinesMax = 256;  // header lines in one message
 inline constexpr std::size_t kRoutesMax = 32;        // Route header lines remembered

@@ -206,8 +206,24 @@ std::uint32_t choose_index(const Question& question, const SetPlan& plan, Positi
 
 // ---- memory -----------------------------------------------------------------------------------
 
+// A message that starts nothing: its call or transaction is somewhere already.
+bool belongs_to_call(const sip::Message& message) noexcept {
+    return !message.to_addr.tag.empty() || message.method == sip::Method::kCancel;
+}
+
+// While a destination is drained, a hash still finds it for the calls that it has. An INVITE that
+// came since is remembered, so that its CANCEL and ACK do not take it for an older one.
+const SetPlan& plan_for(const Question& question) noexcept {
+    const SetPlan& plan = question.dispatch.plan(question.set);
+    const bool older = plan.for_dialogs() != nullptr &&
+                       table::is_function_of_message(question.algorithm) &&
+                       belongs_to_call(question.message);
+    return older ? *plan.for_dialogs() : plan;
+}
+
 bool needs_memory(const Question& question) noexcept {
     return !table::is_function_of_message(question.algorithm) ||
+           question.dispatch.plan(question.set).for_dialogs() != nullptr ||
            (question.algorithm == Algorithm::kHashPvar &&
             !question.dispatch.hash_program().same_in_transaction());
 }
@@ -353,8 +369,8 @@ Choice choose(const Question& question, WorkerState& state) noexcept {
         if (!state.only_looks) choice = by_call_load(question, state);
     } else {
         const Position position{question.dispatch.cursors()->at(state.worker, set), state.random};
-        choice = chosen(question.set, choose_index(question, question.dispatch.plan(question.set),
-                                                   position, NoNote{}));
+        choice =
+            chosen(question.set, choose_index(question, plan_for(question), position, NoNote{}));
     }
     if (remembers && choice) remember(question, choice, state);
     return choice;
@@ -370,7 +386,7 @@ Choice explain(const Question& question, const WorkerState& state, Trace& trace,
 Choice explain(const Question& question, const WorkerState& state, table::Cursors& cursors,
                Trace& trace, Detail detail, std::size_t limit) {
     trace = {};
-    const SetPlan& plan = question.dispatch.plan(question.set);
+    const SetPlan& plan = plan_for(question);
     const std::uint32_t start = plan.members() == 0 ? 0 : cursors.last % plan.members();
     Choice choice;
     if (needs_memory(question) && recall(question, state, choice)) {

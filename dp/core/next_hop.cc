@@ -84,6 +84,8 @@ NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
     if (!choice) return nobody;
     NextHop hop = send_to(choice.member->endpoint);
     hop.listener = choice.member->listener;
+    hop.slot = choice.member->slot;
+    hop.dispatched = true;
     if (service.set_host) hop.host_port = set->texts[choice.member->text].host_port;
     return hop;
 }
@@ -98,30 +100,35 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
 // anyway. No open relay.
 NextHop follow(const Context& context, const LooseRoute& route, std::string_view uri,
                bool trusted) noexcept {
-    const NextHop hop = resolve_uri(context, uri);
+    NextHop hop = resolve_uri(context, uri);
+    if (hop.kind == NextHop::Kind::kSend)
+        hop.slot = context.dispatch().find_traffic_slot(hop.endpoint);
     if (trusted || route.cookie_valid) return hop;
-    if (hop.kind == NextHop::Kind::kSend && context.dispatch().is_destination(hop.endpoint))
+    if (hop.kind == NextHop::Kind::kSend && hop.slot != table::Dispatch::kNotADestination)
         return hop;
     return refuse(403, "Forbidden");
 }
 
 NextHop decide(Context& context, const LooseRoute& route) noexcept {
     const Way way = find_way(context, route);
-    return way.dispatched ? dispatch(context, way.uri)
-                          : follow(context, route, way.uri, way.trusted);
+    NextHop hop =
+        way.dispatched ? dispatch(context, way.uri) : follow(context, route, way.uri, way.trusted);
+    hop.source_slot = way.source_slot;
+    return hop;
 }
 
 }  // namespace
 
 Way find_way(const Context& context, const LooseRoute& route) noexcept {
-    const bool trusted = context.dispatch().is_destination(context.frame().source);
+    const std::uint32_t slot = context.dispatch().find_traffic_slot(context.frame().source);
+    const bool trusted = slot != table::Dispatch::kNotADestination;
     const bool led_by_route = route.popped > 0 || route.recovered || trusted;
-    const Way dispatched{true, trusted, route.request_uri};
+    const Way dispatched{true, trusted, route.request_uri, slot};
 
     // A Route set that starts with somebody else and comes from outside is the destination's
     // business.
     if (!route.next.empty()) {
-        return led_by_route ? Way{false, trusted, route.next} : dispatched;
+        return led_by_route ? Way{false, trusted, route.next, slot} : dispatched;
     }
     if (!led_by_route || is_ours(context, route.request_uri)) return dispatched;
 
@@ -129,7 +136,7 @@ Way find_way(const Context& context, const LooseRoute& route) noexcept {
     // starts something.
     const bool starts_something = context.message().to_addr.tag.empty();
     if (!trusted && !route.cookie_present && starts_something) return dispatched;
-    return {false, trusted, route.request_uri};
+    return {false, trusted, route.request_uri, slot};
 }
 
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept {

@@ -19,6 +19,9 @@ struct NextHop {
     table::ListenerIndex listener = table::kNoListener;  // forced local socket
     std::string_view host_port;  // destination text for set_host; empty: Request-URI stays
     Answer answer;
+    std::uint32_t slot = kNoTrafficSlot;         // counters of the destination it goes to, if any
+    std::uint32_t source_slot = kNoTrafficSlot;  // and of the one it comes from
+    bool dispatched = false;                     // chosen for it
 };
 
 // Whether the dispatcher decides, or a Route or Request-URI does.
@@ -26,6 +29,7 @@ struct Way {
     bool dispatched = false;
     bool trusted = false;  // it comes from a destination
     std::string_view uri;  // the Request-URI that rules look at, or the URI that is followed
+    std::uint32_t source_slot = table::Dispatch::kNotADestination;  // of that destination's counters
 };
 
 // What a service does with a request that is dispatched: the first rule that matches, else its own

@@ -41,6 +41,15 @@ table::ListenerIndex outgoing_listener(const Context& context, const NextHop& ne
     return table::kNoListener;
 }
 
+// What is left to the control thread (kResolve) is not counted.
+void count_traffic(const Context& context, const NextHop& next) noexcept {
+    const sip::Message& message = context.message();
+    const bool call =
+        next.dispatched && message.method == sip::Method::kInvite && message.to_addr.tag.empty();
+    context.scratch.state.traffic.count_request(next.slot, call);
+    context.scratch.state.traffic.count_sent(next.source_slot);
+}
+
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
     const table::Hop hop = context.network().resolve(next.endpoint.address);
     if (hop.interface == table::kNoInterface) return answer(context, {477, "No route", {}});
@@ -51,6 +60,7 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
     count_down_max_forwards(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
+    count_traffic(context, next);
     const Bytes message = apply_edits(context);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, next.endpoint, hop, message.data(),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "dp/core/traffic.h"
 #include "dp/core/transaction_table.h"
 
 namespace lb::core {
@@ -16,6 +17,7 @@ struct WorkerState {
     std::uint64_t random =
         0x9e3779b97f4a7c15;         // state of the generator, seeded by the worker, not 0
     bool only_looks = false;        // explain: relaying changes no load of algorithm 10
+    Traffic traffic;                // counts nothing until the worker reserves its rows
     TransactionTable transactions;  // the worker calls expire(now_ms, 4) once per turn
 };
 

@@ -219,6 +219,12 @@ core::CounterValues DataPlane::counters(std::size_t worker) const noexcept {
     return impl_->workers[worker]->counters();
 }
 
+core::TrafficValues DataPlane::traffic(std::uint32_t slot) const noexcept {
+    core::TrafficValues sum;
+    for (const auto& worker : impl_->workers) sum.add(worker->traffic(slot));
+    return sum;
+}
+
 std::vector<DeviceStats> DataPlane::device_stats() const {
     std::vector<DeviceStats> all;
     for (const Port& port : impl_->ports) all.push_back({port.device(), port.stats()});

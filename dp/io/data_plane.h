@@ -70,6 +70,7 @@ public:
 
     std::size_t workers() const noexcept;
     core::CounterValues counters(std::size_t worker) const noexcept;  // zero before start()
+    core::TrafficValues traffic(std::uint32_t slot) const noexcept;   // of all workers
     std::vector<DeviceStats> device_stats() const;
     SlowPath& slow_path() noexcept;
 

@@ -406,6 +406,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
         }
     }
     impl->scratch.state.worker = config.index;
+    impl->scratch.state.traffic.reserve(kTrafficSlotsMax);
     impl->scratch.state.random ^= rte_rand();
     impl->scratch.checksum_mode =
         offload ? net::ChecksumMode::kOffload : net::ChecksumMode::kSoftware;
@@ -427,5 +428,8 @@ void Worker::enter() noexcept { impl_->rcu.emplace(); }
 void Worker::leave() noexcept { impl_->rcu.reset(); }
 bool Worker::run_once() noexcept { return impl_->turn(); }
 core::CounterValues Worker::counters() const noexcept { return impl_->counters.read(); }
+core::TrafficValues Worker::traffic(std::uint32_t slot) const noexcept {
+    return impl_->scratch.state.traffic.read(slot);
+}
 
 }  // namespace lb::io

@@ -78,6 +78,8 @@ public:
     void leave() noexcept;
 
     core::CounterValues counters() const noexcept;
+    // What one destination got from this worker (table::Member::slot). Any thread.
+    core::TrafficValues traffic(std::uint32_t slot) const noexcept;
 
 private:
     struct Impl;

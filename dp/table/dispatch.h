@@ -24,7 +24,9 @@ enum StateBits : std::uint32_t {
     kProbing = 8,
     kNoDns = 16,
     kNoPing = 32,
-    kSkipped = kInactive | kDisabled,  // not selected
+    // Ours (siplane.drain), not of the table's column: no new calls, known ones go on.
+    kDraining = 1U << 16,
+    kSkipped = kInactive | kDisabled | kDraining,  // not selected
 };
 
 // Means the same destination in every generation; an index in a set does not.
@@ -55,8 +57,13 @@ struct Member {
     bool congestion_control = false;
     Endpoint endpoint;             // first resolved address; none: not resolved, treated as skipped
     std::uint32_t text = 0;        // index of its uri, attrs and duid in Set::texts
+    std::uint32_t slot = kNoTrafficSlot;  // of its counters; the same as long as its id
 
     bool skipped() const noexcept { return (flags & kSkipped) != 0 || endpoint.address.is_none(); }
+    // Skipped for new calls, but not down: what belongs to a call of its own still goes there.
+    bool draining() const noexcept {
+        return (flags & kSkipped) == kDraining && !endpoint.address.is_none();
+    }
 };
 
 struct MemberText {

@@ -243,6 +243,11 @@ std::shared_ptr<const SetPlan> SetPlan::build(const Set& set, const Context& con
         set.members, [&](const Member& m) { return m.priority == set.members.front().priority; });
     plan->mixed_is_round_robin_ =
         !set.members.empty() && same_priority && set.members.front().priority > 0;
+    if (std::ranges::any_of(set.members, &Member::draining)) {
+        Set undrained = set;
+        for (Member& member : undrained.members) member.flags &= ~std::uint32_t{kDraining};
+        plan->for_dialogs_ = build(undrained, context, previous);
+    }
     return plan;
 }
 
@@ -292,6 +297,7 @@ std::size_t SetPlan::memory_bytes() const noexcept {
     if (weight_) bytes += sizeof(Hundred);
     if (relative_weight_) bytes += sizeof(Hundred);
     if (ring_) bytes += ring_->memory_bytes();
+    if (for_dialogs_) bytes += for_dialogs_->memory_bytes();
     if (load_slots_) bytes += load_slots_->size() * sizeof(LoadSlot);
     return bytes + relative_turns_.memory_bytes() + priority_turns_.memory_bytes() +
            rendezvous_.memory_bytes();

@@ -82,6 +82,10 @@ public:
     // Algorithm 10: where the load of each member is; null without a call table.
     const LoadSlots* load_slots() const noexcept { return load_slots_.get(); }
 
+    // The plan as if nobody were drained, for messages that belong to a call already; null: nobody
+    // is. Only of use to algorithms that are a function of the message.
+    const SetPlan* for_dialogs() const noexcept { return for_dialogs_.get(); }
+
     std::size_t memory_bytes() const noexcept;
 
 private:
@@ -106,6 +110,7 @@ private:
     Rendezvous rendezvous_;
     std::shared_ptr<const LoadSlots> load_slots_;
     bool mixed_is_round_robin_ = false;
+    std::shared_ptr<const SetPlan> for_dialogs_;
 };
 
 // A number that stands for a destination on every node: of its URI and duid, and which of several

@@ -65,18 +65,19 @@ std::shared_ptr<const MemberIndexes> index_members(const std::vector<Set>& sets)
             if (member.endpoint.address.is_none()) continue;
             Endpoint source = member.endpoint;
             if (names_no_port(sets[s].texts[member.text].host_port)) source.port = 0;
-            indexes->sources.insert(source, 0);
+            indexes->sources.insert(source, member.slot);
         }
     }
     return indexes;
 }
 
 bool same_place(const Member& a, const Member& b) {
-    return a.id == b.id && a.endpoint == b.endpoint;
+    return a.id == b.id && a.endpoint == b.endpoint && a.slot == b.slot;
 }
 
 bool same_for_selection(const Member& a, const Member& b) {
-    return a.id == b.id && a.skipped() == b.skipped() && a.priority == b.priority &&
+    return a.id == b.id && a.skipped() == b.skipped() && a.draining() == b.draining() &&
+           a.priority == b.priority &&
            a.weight == b.weight && a.rweight == b.rweight &&
            a.latency_estimate == b.latency_estimate && a.latency_average == b.latency_average &&
            a.congestion_control == b.congestion_control;
@@ -219,10 +220,11 @@ bool Dispatch::find_member(DestinationId id, MemberPosition& position) const noe
     return true;
 }
 
-bool Dispatch::is_destination(const Endpoint& source) const noexcept {
+std::uint32_t Dispatch::find_traffic_slot(const Endpoint& source) const noexcept {
+    static_assert(kNotADestination == EndpointIndex::kNone && kNoTrafficSlot != kNotADestination);
     const EndpointIndex& sources = impl_->members->sources;
-    return sources.find(source) != EndpointIndex::kNone ||
-           sources.find(Endpoint{source.address, 0}) != EndpointIndex::kNone;
+    const std::uint32_t exact = sources.find(source);
+    return exact != EndpointIndex::kNone ? exact : sources.find(Endpoint{source.address, 0});
 }
 
 std::uint32_t Dispatch::index_of(const Set& set) const noexcept {

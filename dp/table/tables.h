@@ -76,7 +76,13 @@ public:
 
     // True if `source` is the address of a destination, and its port equal or the destination's URI
     // without port: what ds_is_from_list() asks (spec/dispatcher.md 8). Any state.
-    bool is_destination(const Endpoint& source) const noexcept;
+    bool is_destination(const Endpoint& source) const noexcept {
+        return find_traffic_slot(source) != kNotADestination;
+    }
+    // The same question; where its counters are (Member::slot, of the first in order if several
+    // destinations share an address), or kNotADestination.
+    static constexpr std::uint32_t kNotADestination = 0xffffffff;
+    std::uint32_t find_traffic_slot(const Endpoint& source) const noexcept;
 
     // For choose(). REQUIRES: `set` is one of sets().
     std::uint32_t index_of(const Set& set) const noexcept;

@@ -106,6 +106,80 @@ TEST(choose, retransmission_cancel_and_ack_follow_their_invite) {
     }
 }
 
+// ---- drained destinations ----------------------------------------------------------------------
+
+TEST(choose, drained_takes_no_new_call_whatever_the_algorithm) {
+    constexpr Algorithm kAll[] = {Algorithm::kCallId,         Algorithm::kRoundRobin,
+                                  Algorithm::kRandom,         Algorithm::kWeight,
+                                  Algorithm::kMaglev,         Algorithm::kRendezvous,
+                                  Algorithm::kFirst,          Algorithm::kLatency,
+                                  Algorithm::kRelativeWeight, Algorithm::kPriorityWeight};
+    for (const Algorithm algorithm : kAll) {
+        Bench bench(weighted_set(4), algorithm);
+        bench.change([](table::Set& set) { set.members[0].flags |= table::kDraining; });
+        for (int i = 0; i < 200; ++i) {
+            bench.call_id = "call-" + std::to_string(i);
+            const Choice choice = bench.ask_new();
+            ASSERT_TRUE(choice);
+            EXPECT_NE(choice.index, 0U) << static_cast<int>(algorithm);
+        }
+    }
+}
+
+TEST(choose, drained_keeps_the_calls_that_a_hash_gave_it) {
+    for (const Algorithm algorithm :
+         {Algorithm::kCallId, Algorithm::kMaglev, Algorithm::kRendezvous}) {
+        Bench bench(test::plain_set(4), algorithm);
+        std::map<std::string, std::uint32_t> before;
+        for (int i = 0; i < 100; ++i) {
+            bench.call_id = "call-" + std::to_string(i);
+            before[bench.call_id] = bench.ask_new().index;
+        }
+        bench.change([](table::Set& set) { set.members[1].flags |= table::kDraining; });
+        int there = 0;
+        for (const auto& [call_id, index] : before) {
+            bench.call_id = call_id;
+            bench.message.to_addr.tag = "tt";
+            EXPECT_EQ(bench.ask_new(sip::Method::kBye).index, index);
+            bench.message.to_addr.tag = {};
+            // The INVITE was answered by it: its CANCEL, which nobody remembers, goes there too.
+            EXPECT_EQ(bench.ask_new(sip::Method::kCancel).index, index);
+            there += index == 1 ? 1 : 0;
+        }
+        EXPECT_GT(there, 0);
+        bench.change([](table::Set& set) { set.members[1].flags = 0; });
+        for (const auto& [call_id, index] : before) {
+            bench.call_id = call_id;
+            EXPECT_EQ(bench.ask_new().index, index);
+        }
+    }
+}
+
+TEST(choose, an_invite_since_the_drain_has_its_cancel_and_ack_with_it) {
+    Bench bench(test::plain_set(4), Algorithm::kCallId);
+    bench.change([](table::Set& set) { set.members[1].flags |= table::kDraining; });
+    for (std::uint64_t i = 0; i < 100; ++i) {
+        bench.call_id = "call-" + std::to_string(i);
+        const Choice invite = bench.ask(sip::Method::kInvite, i + 1);
+        ASSERT_NE(invite.index, 1U);
+        EXPECT_EQ(bench.ask(sip::Method::kCancel, i + 1).index, invite.index);
+        bench.message.to_addr.tag = "tt";
+        EXPECT_EQ(bench.ask(sip::Method::kAck, i + 1).index, invite.index);
+        bench.message.to_addr.tag = {};
+    }
+}
+
+TEST(choose, a_drained_one_that_is_down_gets_nothing) {
+    Bench bench(test::plain_set(2), Algorithm::kCallId);
+    bench.change(
+        [](table::Set& set) { set.members[0].flags |= table::kDraining | table::kInactive; });
+    bench.message.to_addr.tag = "tt";
+    for (int i = 0; i < 50; ++i) {
+        bench.call_id = "call-" + std::to_string(i);
+        EXPECT_EQ(bench.ask_new(sip::Method::kBye).index, 1U);
+    }
+}
+
 TEST(choose, memory_ends_in_time) {
     Bench bench(test::plain_set(3), Algorithm::kRoundRobin);
     const Choice invite = bench.ask(sip::Method::kInvite, 9);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 #include "tests/support/appliance.h"
@@ -93,6 +95,38 @@ protected:
 
     Appliance appliance;
 };
+
+TEST_F(RouteTest, CountsWhatADestinationGetsAndSends) {
+    appliance.dispatch.sets[0].members[0].slot = 3;
+    Traffic& traffic = appliance.scratch->state.traffic;
+    const auto counts = [&traffic] {
+        const TrafficValues values = traffic.read(3);
+        return std::array{values.calls, values.requests, values.sent};
+    };
+    EXPECT_TRUE(appliance.receive(kClient, kService, invite()).sent());
+    EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{0, 0, 0}));  // no rows: nobody counts
+
+    traffic.reserve(8);
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{1, 1, 0}));
+    const std::string route = "Route: " + header(sent, "Record-Route") + "\r\n";
+
+    // Led by its Route, not chosen.
+    const Outcome bye = appliance.receive(
+        kClient, kService,
+        request("BYE sip:10.77.0.101", usual("BYE", route, "SIP/2.0/UDP 10.77.0.9;branch=z9hG4bKb",
+                                             "<sip:bob@example.com>;tag=tt")));
+    ASSERT_TRUE(bye.sent());
+    EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{1, 2, 0}));
+
+    const Outcome from_it =
+        appliance.receive(kBackend, kService,
+                          request("BYE sip:alice@10.77.0.9",
+                                  usual("BYE", route, "SIP/2.0/UDP 10.77.0.101;branch=z9hG4bKc")));
+    ASSERT_TRUE(from_it.sent());
+    EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{1, 2, 1}));
+    EXPECT_EQ(traffic.read(2).requests + traffic.read(4).requests, 0U);
+}
 
 TEST_F(RouteTest, RelaysAnInviteWithViaRecordRouteAndRport) {
     const Outcome sent = appliance.receive(kClient, kService, invite());
