@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cp/appliance_setup.h"
+#include "cp/destination_traffic.h"
 #include "cp/dns.h"
 #include "cp/http_server.h"
 #include "cp/kernel_twins.h"
@@ -67,6 +68,7 @@ struct Appliance::Impl {
     std::unique_ptr<KernelTwins> twins;
     std::shared_ptr<table::CallLoad> calls;
     std::unique_ptr<Dispatcher> dispatcher;
+    DestinationTraffic traffic{[this](std::uint32_t slot) { return data_plane->traffic(slot); }};
     std::unique_ptr<Publisher> publisher;
     std::unique_ptr<SlowPath> slow_path;
     std::unique_ptr<Prober> prober;
@@ -209,6 +211,7 @@ void Appliance::Impl::set_up_publisher() {
 
 Result<std::unique_ptr<const table::Dispatch>> Appliance::Impl::build(
     const table::Dispatch* previous, bool keep_cursors) {
+    if (!keep_cursors) traffic.adopt(*dispatcher);
     DispatchCarry carry;
     carry.previous = previous;
     if (keep_cursors && previous != nullptr) carry.cursors = previous->cursors();
@@ -337,6 +340,7 @@ Status Appliance::Impl::reload_config() {
     }
     prober.reset();  // refers to the model
     dispatcher = std::move(model);
+    traffic.forget();
     set_up_prober();
     prober->destinations_changed();
     prober->start();
@@ -416,6 +420,7 @@ void Appliance::Impl::watch_workers() {
 void Appliance::Impl::keep_house() {
     slow_path->expire();
     watch_workers();
+    traffic.watch(*dispatcher, now_ms());
     if (dns.expire()) publisher->changed(Publisher::kNames);
     if (calls)
         calls->expire(static_cast<std::uint32_t>(now_ms() / 1000), calls->buckets() / 16 + 1);
@@ -558,6 +563,15 @@ Result<std::unique_ptr<const table::Dispatch>> Appliance::preview_reload() {
     carry.workers = impl_->data_plane->workers();
     carry.seed = impl_->secret.table.k0;
     return build_dispatch(impl_->config, *model, carry);
+}
+
+core::TrafficValues Appliance::traffic(const Destination& destination) const {
+    return impl_->traffic.of(destination);
+}
+
+std::vector<DrainState> Appliance::draining() {
+    impl_->traffic.watch(*impl_->dispatcher, impl_->now_ms());
+    return impl_->traffic.draining(*impl_->dispatcher, impl_->now_ms());
 }
 
 Stats Appliance::stats() const {

@@ -39,6 +39,8 @@ public:
     bool try_start_reload() override;
     const table::Tables* tables() const override;
     Result<std::unique_ptr<const table::Dispatch>> preview_reload() override;
+    core::TrafficValues traffic(const Destination& destination) const override;
+    std::vector<DrainState> draining() override;
     Stats stats() const override;
     std::int64_t start_time() const override;
 

@@ -14,6 +14,7 @@
 #include "cp/dispatcher.h"
 #include "dp/base/result.h"
 #include "dp/core/counters.h"
+#include "dp/core/traffic.h"
 #include "dp/table/tables.h"
 
 namespace lb::cp {
@@ -31,6 +32,16 @@ struct Stats {
     std::vector<PortStats> ports;
     std::uint64_t generation = 0;
     std::size_t tables_bytes = 0;
+};
+
+// A destination that takes no new calls.
+struct DrainState {
+    std::int32_t set = 0;
+    std::string uri;
+    std::uint32_t flags = 0;
+    std::uint64_t draining_ms = 0;
+    std::uint64_t quiet_ms = 0;    // since the last request to or from it, to about a second
+    core::TrafficValues requests;  // since it is drained
 };
 
 class Control {
@@ -60,6 +71,10 @@ public:
     virtual Result<std::unique_ptr<const table::Dispatch>> preview_reload() {
         return failed(Errc::kUnavailable, "there is nothing to preview");
     }
+    // What a destination got since it is there. Zero where nobody counts.
+    virtual core::TrafficValues traffic(const Destination&) const { return {}; }
+    // Those that are drained, as of now.
+    virtual std::vector<DrainState> draining() { return {}; }
 
     // Waits until the workers have counted what they hold back, then reads.
     virtual Stats stats() const = 0;

@@ -21,6 +21,7 @@ probe::HealthRules rules_of(const DispatcherOptions& options) {
 }
 
 constexpr std::uint16_t kSipPort = 5060;
+constexpr std::uint32_t kOurFlags = table::kDraining;  // never of a row
 
 bool same_text(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
@@ -72,7 +73,7 @@ private:
 
         Destination out;
         out.setid = static_cast<std::int32_t>(row.setid);
-        out.configured_flags = static_cast<std::uint32_t>(row.flags);
+        out.configured_flags = static_cast<std::uint32_t>(row.flags) & ~kOurFlags;
         out.priority = static_cast<std::int32_t>(row.priority);
         if (Status status = look_up(*uri, out); !status) return failed(status.error());
         out.uri = std::move(uri->uri);
@@ -183,8 +184,15 @@ struct Dispatcher::Impl {
     std::vector<StateChange> changes;
     std::uint64_t version = 1, latency_version = 1;
     std::uint32_t next_id = 1;
+    // A slot that was given up rests until the next change of the table: until then workers may
+    // still count in it for its old destination.
+    enum class Slot : std::uint8_t { kFree, kUsed, kResting };
+    std::vector<Slot> slots;
+    std::vector<std::uint32_t> free_slots;
 
     table::DestinationId new_id();
+    std::uint32_t new_slot();
+    void recycle_slots();
     void order_sets();
     void index_all();
     void adopt(std::vector<DestinationSet>& next);
@@ -198,6 +206,32 @@ struct Dispatcher::Impl {
 table::DestinationId Dispatcher::Impl::new_id() {
     while (next_id == 0 || places.contains(next_id)) ++next_id;  // after 2^32 of them
     return table::DestinationId{next_id++};
+}
+
+std::uint32_t Dispatcher::Impl::new_slot() {
+    if (free_slots.empty()) {
+        if (slots.size() == kTrafficSlotsMax) return kNoTrafficSlot;
+        slots.push_back(Slot::kUsed);
+        return static_cast<std::uint32_t>(slots.size() - 1);
+    }
+    const std::uint32_t slot = free_slots.back();
+    free_slots.pop_back();
+    slots[slot] = Slot::kUsed;
+    return slot;
+}
+
+void Dispatcher::Impl::recycle_slots() {
+    std::vector<bool> used(slots.size());
+    for (const DestinationSet& set : sets) {
+        for (const Destination& d : set.members) {
+            if (d.slot != kNoTrafficSlot) used[d.slot] = true;
+        }
+    }
+    for (std::uint32_t i = 0; i < slots.size(); ++i) {
+        if (used[i]) continue;
+        if (slots[i] == Slot::kResting) free_slots.push_back(i);
+        slots[i] = slots[i] == Slot::kUsed ? Slot::kResting : Slot::kFree;
+    }
 }
 
 DestinationSet* Dispatcher::Impl::find_set(std::int32_t id) noexcept {
@@ -231,11 +265,14 @@ void Dispatcher::Impl::index_all() {
             places.emplace(static_cast<std::uint32_t>(sets[s].members[m].id), Place{s, m});
         }
     }
+    recycle_slots();
     ++version;
 }
 
 void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) const {
     next.id = old.id;
+    next.slot = old.slot;
+    next.flags |= old.flags & kOurFlags;
     const bool same_latency = next.attrs.latency == old.attrs.latency;
     if (same_latency && (options.reload_keeps_state || options.retain_latency)) {
         next.latency = old.latency;
@@ -246,7 +283,8 @@ void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) cons
     // way.
     if (next.configured_flags != old.configured_flags) return;
     // P in the row asks for probing, whatever earlier probes (mode 0) made of it.
-    next.flags = next.learned_flags = old.learned_flags | (next.configured_flags & table::kProbing);
+    next.learned_flags = old.learned_flags | (next.configured_flags & table::kProbing);
+    next.flags = next.learned_flags | (old.flags & kOurFlags);
     next.probing_count = next.learned_count = old.learned_count;
     if (same_latency && next.attrs.cc && next.attrs.weight == old.attrs.weight &&
         next.attrs.rweight == old.attrs.rweight) {
@@ -279,6 +317,7 @@ void Dispatcher::Impl::adopt(std::vector<DestinationSet>& next) {
             adopt_one(*entry.destination, *old[at++].destination);
         } else {
             entry.destination->id = new_id();
+            entry.destination->slot = new_slot();
         }
     }
 }
@@ -291,7 +330,7 @@ void Dispatcher::Impl::set_flags(Destination& d, std::uint32_t flags, bool by_pr
 }
 
 void Dispatcher::Impl::write_state(Destination& d, std::uint32_t bits) {
-    set_flags(d, (d.flags & ~probe::kStateBits) | bits, false);
+    set_flags(d, (d.flags & ~(probe::kStateBits | kOurFlags)) | bits, false);
 }
 
 // Congestion control (spec 5.3) takes `rweight` down as the estimate rises over the average.
@@ -378,6 +417,7 @@ Status Dispatcher::add(const DestinationRow& row, const Resolver& resolve) {
     auto destination = RowReader(impl_->options, resolve, warnings).read(row);
     if (!destination) return failed(std::move(destination).error());
     destination->id = impl_->new_id();
+    destination->slot = impl_->new_slot();
     DestinationSet* set = impl_->find_set(destination->setid);
     if (set == nullptr) {
         impl_->appearance.push_back(destination->setid);
@@ -454,6 +494,29 @@ Status Dispatcher::set_duid_state(std::int32_t setid, std::string_view duid, std
     return {};
 }
 
+Status Dispatcher::drain(std::int32_t setid, std::string_view target, bool draining) {
+    DestinationSet* set = impl_->find_set(setid);
+    if (set == nullptr) {
+        std::string known;
+        for (const DestinationSet& each : impl_->sets) {
+            if (known.size() > 200) break;
+            known += fmt::format("{}{}", known.empty() ? "" : ", ", each.id);
+        }
+        return failed(Errc::kNotFound, fmt::format("no such set {}; sets: {}", setid,
+                                                   known.empty() ? "none" : known));
+    }
+    std::size_t found = 0;
+    for (Destination& d : set->members) {
+        const bool meant = target == "all" || same_text(d.uri, target) ||
+                           (!d.attrs.duid.empty() && same_text(d.attrs.duid, target));
+        if (!meant) continue;
+        ++found;
+        const std::uint32_t flags = d.flags & ~std::uint32_t{table::kDraining};
+        impl_->set_flags(d, draining ? flags | table::kDraining : flags, false);
+    }
+    return found != 0 ? Status{} : not_found(setid, "URI or duid", target);
+}
+
 void Dispatcher::probe_result(table::DestinationId id, bool success,
                               std::optional<std::int32_t> latency_ms, bool timed_out) {
     Destination* d = find(id);
@@ -509,6 +572,7 @@ namespace {
 table::Member member_of(const Destination& d, std::int32_t rweight_max) {
     table::Member out;
     out.id = d.id;
+    out.slot = d.slot;
     out.flags = d.flags;
     out.priority = d.priority;
     out.weight = static_cast<std::uint16_t>(d.attrs.weight);

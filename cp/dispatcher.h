@@ -81,7 +81,10 @@ struct Destination {
     std::uint32_t learned_flags = 0;
     std::uint32_t learned_count = 0;
 
+    std::uint32_t slot = kNoTrafficSlot;  // of its counters in the workers, as long as its id
+
     bool skipped() const noexcept { return (flags & table::kSkipped) != 0; }
+    bool draining() const noexcept { return (flags & table::kDraining) != 0; }
     // False for transport=tcp, sips: and the like: listed, but never selected and not to be probed.
     bool over_udp() const noexcept;
 };
@@ -177,6 +180,11 @@ public:
     // `target` is a URI or duid, or "all".
     Status set_state(std::int32_t setid, std::string_view uri, std::uint32_t bits);
     Status set_duid_state(std::int32_t setid, std::string_view duid, std::uint32_t bits);
+
+    // Takes destinations out of service for new calls, or back in: `target` is a URI, a duid or
+    // "all". Outlives a reload (same set, URI and duid) and probe results; set_state ends it, as
+    // the operator's last word. Errors name what there is.
+    Status drain(std::int32_t setid, std::string_view target, bool draining);
 
     // A probe's verdict, or a mark: the state machine of spec 4.2.
     void probe_result(table::DestinationId id, bool success, std::optional<std::int32_t> latency_ms,

@@ -12,10 +12,10 @@ using table::kTrying;
 
 std::string state_letters(std::uint32_t flags, bool with_n) {
     std::string out;
-    out += (flags & kInactive) != 0   ? 'I'
-           : (flags & kDisabled) != 0 ? 'D'
-           : (flags & kTrying) != 0   ? 'T'
-                                      : 'A';
+    out += (flags & kInactive) != 0                        ? 'I'
+           : (flags & (kDisabled | table::kDraining)) != 0 ? 'D'
+           : (flags & kTrying) != 0                        ? 'T'
+                                                           : 'A';
     out += (flags & kProbing) != 0 ? 'P' : with_n && (flags & kNoPing) != 0 ? 'N' : 'X';
     return out;
 }

@@ -52,7 +52,8 @@ const Method* find_method(std::string_view name) noexcept;
 Reply call(Context& context, std::string_view name, const Params& params);
 Reply call(Context& context, const Method& method, const Params& params);
 
-// Handlers, by file: methods_dispatcher.cc, methods_explain.cc, methods_siplane.cc.
+// Handlers, by file: methods_dispatcher.cc, methods_explain.cc, methods_siplane.cc,
+// methods_traffic.cc.
 Reply dispatcher_add(Context&, const Params&);
 Reply dispatcher_hash(Context&, const Params&);
 Reply dispatcher_list(Context&, const Params&);
@@ -62,9 +63,12 @@ Reply dispatcher_reload(Context&, const Params&);
 Reply dispatcher_remove(Context&, const Params&);
 Reply dispatcher_set_duid_state(Context&, const Params&);
 Reply dispatcher_set_state(Context&, const Params&);
+Reply siplane_drain(Context&, const Params&);
 Reply siplane_explain(Context&, const Params&);
 Reply siplane_reload_preview(Context&, const Params&);
 Reply siplane_stats(Context&, const Params&);
 Reply siplane_tables(Context&, const Params&);
+Reply siplane_traffic(Context&, const Params&);
+Reply siplane_undrain(Context&, const Params&);
 
 }  // namespace lb::rpc

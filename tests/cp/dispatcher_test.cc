@@ -563,5 +563,85 @@ TEST(Dispatcher, WhatTheWorkersSee) {
     EXPECT_EQ(set.texts[member.text].duid, "d");
 }
 
+// ---- drain ------------------------------------------------------------------------------------
+
+TEST(Dispatcher, DrainIsSeenAsDisabledAndEndsAsItBegan) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    ASSERT_TRUE(dispatcher.drain(2, "sip:127.0.61.4", true));
+    EXPECT_EQ(letters(dispatcher, 2), "DX");
+    EXPECT_TRUE(at(dispatcher, 2).skipped());
+    const auto changes = dispatcher.take_changes();
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_TRUE(changes[0].skipped_changed());
+    ASSERT_TRUE(dispatcher.drain(2, "DD", false));  // by duid, in any case
+    EXPECT_EQ(letters(dispatcher, 2), "AX");
+    EXPECT_FALSE(at(dispatcher, 2).skipped());
+}
+
+TEST(Dispatcher, DrainSaysWhatThereIs) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    EXPECT_EQ(dispatcher.drain(7, "all", true).error().message, "no such set 7; sets: 2, 1");
+    EXPECT_EQ(dispatcher.drain(1, "sip:nobody", true).error().message,
+              "set 1 has no destination with URI or duid sip:nobody");
+    EXPECT_TRUE(dispatcher.take_changes().empty());
+}
+
+TEST(Dispatcher, DrainOutlivesProbesAndReloadsButNotSetState) {
+    for (const bool keeps : {true, false}) {
+        DispatcherOptions options;
+        options.reload_keeps_state = keeps;
+        options.probing_mode = 1;
+        Dispatcher dispatcher(options);
+        ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+        ASSERT_TRUE(dispatcher.drain(2, "all", true));
+        dispatcher.probe_result(at(dispatcher, 2).id, false, std::nullopt, true);
+        EXPECT_EQ(letters(dispatcher, 2), "IP");
+        EXPECT_TRUE(at(dispatcher, 2).draining());
+        dispatcher.probe_result(at(dispatcher, 2).id, true, 3, false);
+        EXPECT_EQ(letters(dispatcher, 2), "DP");
+
+        std::vector<DestinationRow> changed = four_gateways();
+        changed[3].flags = 8;
+        changed.push_back(row(2, "sip:127.0.61.9"));
+        ASSERT_TRUE(dispatcher.load(numbered(changed), resolve, true));
+        EXPECT_FALSE(at(dispatcher, 2, 0).draining());
+        EXPECT_TRUE(at(dispatcher, 2, 1).draining());
+
+        ASSERT_TRUE(dispatcher.set_state(2, "sip:127.0.61.4", 0));
+        EXPECT_FALSE(at(dispatcher, 2, 1).draining());
+        EXPECT_FALSE(at(dispatcher, 2, 1).skipped());
+    }
+}
+
+TEST(Dispatcher, ARowCannotDrain) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(
+        dispatcher.load(numbered({row(1, "sip:127.0.0.1", table::kDraining)}), resolve, true));
+    EXPECT_FALSE(at(dispatcher, 1).skipped());
+}
+
+TEST(Dispatcher, SlotsAreDenseAndRestBeforeTheyAreGivenAway) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load(numbered({row(1, "sip:127.0.0.1"), row(1, "sip:127.0.0.2")}),
+                                resolve, true));
+    const std::uint32_t first = at(dispatcher, 1, 0).slot, second = at(dispatcher, 1, 1).slot;
+    EXPECT_NE(first, second);
+    EXPECT_LT(std::max(first, second), 2U);
+    // Workers still count for the one that goes while the one that comes is made known.
+    ASSERT_TRUE(dispatcher.remove(1, "sip:127.0.0.1"));
+    EXPECT_EQ(at(dispatcher, 1, 0).slot, first);
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.0.3"), resolve));
+    EXPECT_EQ(at(dispatcher, 1, 0).slot, 2U);
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:127.0.0.4"), resolve));
+    EXPECT_EQ(at(dispatcher, 1, 0).slot, second);  // and now it may be used again
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    for (const DestinationSet& set : dispatcher.sets()) {
+        for (const Destination& d : set.members) EXPECT_LT(d.slot, 8U);
+    }
+}
+
 }  // namespace
 }  // namespace lb::cp
