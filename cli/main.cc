@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "cli/drain.h"
 #include "cli/print.h"
 #include "cli/stats.h"
+#include "cli/top.h"
 #include "cp/rpc/client.h"
 
 namespace lb::cli {
@@ -39,6 +41,10 @@ struct Command {
     bool tsv = false;
     bool all = false;
     bool stats = false;
+    bool drain = false;  // drain or undrain; the words say which
+    bool top = false;
+    TopOptions top_options;
+    std::vector<std::string> target;  // of drain: group, and URI, duid or "all"
     std::vector<std::string> words;
 };
 
@@ -60,6 +66,8 @@ int print(const Result<std::string>& text) {
 int print_reply(const Command& command, const rpc::Reply& reply) {
     if (command.json) {
         print(as_json(reply));
+    } else if (!reply.fault && command.drain) {
+        return print(drained_for_people(reply));
     } else if (!reply.fault && command.stats) {
         return print(command.tsv ? stats_for_scripts(reply) : stats_for_people(reply, command.all));
     } else if (!command.format.empty()) {
@@ -77,6 +85,10 @@ int print_reply(const Command& command, const rpc::Reply& reply) {
 // "help" and "help METHOD" are kamcmd's words.
 void translate(Command& command) {
     if (command.stats) command.words = {"siplane.stats"};
+    if (command.top) command.words = {"siplane.traffic"};
+    if (command.drain) {
+        command.words.insert(command.words.end(), command.target.begin(), command.target.end());
+    }
     if (command.words[0] == "version") command.words[0] = "core.version";
     if (command.words[0] != "help" && command.words[0] != "list") return;
     command.words[0] = command.words.size() > 1 ? "system.methodHelp" : "system.listMethods";
@@ -127,10 +139,45 @@ int run(Command command) {
         const bool usage = client.error().code == Errc::kInvalid;
         return complain(client.error(), usage ? kUsage : kUnreachable);
     }
+    if (command.top) {
+        command.top_options.json = command.json;
+        const Status done = run_top(*client, command.top_options);
+        return done ? kOk : complain(done.error());
+    }
     const std::vector<std::string> words(command.words.begin() + 1, command.words.end());
     const Result<rpc::Reply> reply = client->call(command.words[0], typed(words));
     if (!reply) return complain(reply.error());
     return print_reply(command, *reply);
+}
+
+void describe_drain(CLI::App& app, Command& command) {
+    const auto add = [&](const char* name, const char* method, const char* help) {
+        CLI::App* drain = app.add_subcommand(name, help);
+        drain->add_option("target", command.target, "Group, and a URI, a duid or all")
+            ->expected(0, 2)
+            ->type_name("GROUP URI");
+        drain->add_flag("--json", command.json, "The whole answer as JSON");
+        drain->callback([&command, method] {
+            command.drain = true;
+            command.words = {method};
+        });
+    };
+    add("drain", "siplane.drain",
+        "Let a destination take no new calls while those it has go on; alone: list them");
+    add("undrain", "siplane.undrain", "Let a destination take new calls again");
+}
+
+void describe_top(CLI::App& app, Command& command) {
+    CLI::App* top = app.add_subcommand("top", "Live view: rates, workers, drops, destinations");
+    top->add_flag("--once", command.top_options.once, "One measured interval, printed once");
+    top->add_flag("--json", command.json, "One measured interval as JSON");
+    top->add_option("-n,--rows", command.top_options.rows, "Destinations shown, busiest first")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str();
+    top->add_option("-i,--interval", command.top_options.interval_seconds, "Seconds measured")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    top->callback([&command] { command.top = true; });
 }
 
 void describe(CLI::App& app, Command& command) {
@@ -150,6 +197,8 @@ void describe(CLI::App& app, Command& command) {
     stats->add_flag("--tsv", command.tsv, "Tab-separated lines with stable names");
     stats->add_flag("--all", command.all, "Also reasons that dropped nothing");
     stats->callback([&command] { command.stats = true; });
+    describe_drain(app, command);
+    describe_top(app, command);
     app.footer(
         "Other commands, each with --help of its own:\n"
         "  siplanectl explain FILE     where a message or the calls of a capture would go, and "
@@ -176,14 +225,16 @@ int main_of(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kOk : kUsage;
     }
-    command.words = app.remaining();
+    const std::vector<std::string> rest = app.remaining();
+    command.words.insert(command.words.end(), rest.begin(), rest.end());
     command.json =
         std::erase(command.words, "--json") > 0 || command.json;  // also behind the method
     if (!command.words.empty() && command.words[0] == "--") {
         command.words.erase(command.words.begin());
     }
     const bool option = !command.words.empty() && command.words[0].starts_with("-");
-    if (!command.stats && (command.words.empty() || option)) {
+    const bool ours = command.stats || command.top || command.drain;
+    if (!ours && (command.words.empty() || option)) {
         const std::string what =
             option ? "unknown option " + command.words[0] : std::string("what shall I ask?");
         return complain({Errc::kInvalid, what + " (see siplanectl --help)"}, kUsage);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/figures.h"
 #include "cli/print.h"
 
 namespace lb::cli {
@@ -28,34 +29,6 @@ Result<Parts> parts_of(const rpc::Reply& reply) {
         }
     }
     return parts;
-}
-
-std::string text_of(const rpc::Value& record, std::string_view name) {
-    const rpc::Value* value = record.find(name);
-    return value != nullptr ? plain_text(*value) : std::string("-");
-}
-
-using Rows = std::vector<std::vector<std::string>>;
-
-// The second column is numbers and stands to the right.
-std::string aligned(const Rows& rows) {
-    std::vector<std::size_t> widths;
-    for (const auto& row : rows) {
-        widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string out;
-    for (const auto& row : rows) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const std::string fill(widths[i] - row[i].size(), ' ');
-            line += i == 1 ? fill + row[i] : row[i] + fill;
-            line += "  ";
-        }
-        line.erase(line.find_last_not_of(' ') + 1);
-        out += line + "\n";
-    }
-    return out;
 }
 
 void append_members(std::string& out, const std::string& prefix, const rpc::Value& record) {
@@ -85,9 +58,9 @@ Result<std::string> stats_for_people(const rpc::Reply& reply, bool all) {
         ports.push_back({text("name"), text("link"), text("rx_packets"), text("rx_missed"),
                          text("rx_errors"), text("tx_packets"), text("tx_errors"), text("device")});
     }
-    std::string out = aligned(totals);
-    if (drops.size() > 1) out.append("\n").append(aligned(drops));
-    if (ports.size() > 1) out.append("\n").append(aligned(ports));
+    std::string out = in_columns(totals, {1});
+    if (drops.size() > 1) out.append("\n").append(in_columns(drops, {1}));
+    if (ports.size() > 1) out.append("\n").append(in_columns(ports, {1}));
     return out;
 }
 
