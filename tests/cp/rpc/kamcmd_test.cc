@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "cp/rpc/binrpc.h"
 #include "tests/cp/rpc/compare.h"
@@ -137,6 +138,59 @@ TEST(Kamcmd, PrintsWhatItPrintedForKamailio) {
         }
     }
     EXPECT_GT(steps, 250u);
+}
+
+// Interactive sessions: what is typed, completed and shown on a terminal.
+TEST(Kamcmd, CompletesOnATerminalAsForKamailio) {
+    if (!is_installed("kamcmd")) GTEST_SKIP() << "kamcmd is not installed (package kamailio)";
+    const auto folder = golden_folder() / "kamcmd" / "s13-interactive";
+    RpcLab lab(LabOptions::from_modparams(folder / "modparams"), folder / "db.sql");
+    std::size_t steps = 0;
+    for (const Transcript& transcript : read_session(folder)) {
+        const std::string keys = transcript.value("keys");
+        if (keys.empty()) continue;
+        SCOPED_TRACE(transcript.name);
+        ::setenv("SIPLANE_TEST_KEYS", keys.c_str(), 1);
+        const Output output = run("python3 " SIPLANE_SOURCE_ROOT
+                                  "/tests/cp/rpc/kamcmd_pty.py \"$SIPLANE_TEST_KEYS\" "
+                                  "kamcmd -s unix:" +
+                                  lab.unix_path());
+        EXPECT_EQ(output.status, 0);
+        EXPECT_EQ(output.text, transcript.stdout_text);
+        ++steps;
+    }
+    EXPECT_EQ(steps, 2U);
+}
+
+// The real kamcli over the datagram socket, its default. Its FIFO transport (2.0.0) fails for any
+// server: it adds bytes to a text when it reads the reply; kamctl's sessions stand for that.
+TEST(Kamcli, DispatcherCommands) {
+    if (!is_installed("kamcli")) GTEST_SKIP() << "kamcli is not installed";
+    RpcLab lab({}, golden_folder() / "jsonrpc" / "pretty" / "db.sql");
+    const std::string config = (lab.folder() / "kamcli.ini").string();
+    std::ofstream(config) << "[jsonrpc]\ntransport = socket\noutformat = json\nkamgroup = root\n"
+                          << "srvaddr = " << lab.json_path() << "\n"
+                          << "rcvaddr = " << (lab.folder() / "kamcli.sock").string() << "\n";
+    const auto kamcli = [&config](const std::string& words) {
+        const Output output =
+            run("timeout 20 env LC_ALL=C.UTF-8 kamcli --config=" + config + " " + words + " 2>&1");
+        EXPECT_EQ(output.status, 0) << output.text;
+        return output.text;
+    };
+    const auto has = [](const std::string& text, const std::string& what) {
+        return text.find(what) != std::string::npos;
+    };
+    const std::string list = kamcli("dispatcher list");
+    for (const char* text : {"NRSETS", "RECORDS", "sip:127.0.61.1:5060"}) {
+        EXPECT_TRUE(has(list, text)) << text << " in " << list;
+    }
+    const std::string added = "sip:127.0.61.99:5061";
+    EXPECT_TRUE(has(kamcli("rpc dispatcher.add i:9 " + added), "Ok."));
+    EXPECT_TRUE(has(kamcli("dispatcher list"), added));
+    EXPECT_TRUE(has(kamcli("rpc dispatcher.remove i:9 " + added), "Ok."));
+    EXPECT_FALSE(has(kamcli("dispatcher list"), added));
+    EXPECT_TRUE(has(kamcli("dispatcher reload"), "Ok."));
+    EXPECT_TRUE(has(kamcli("rpc core.version"), "siplane"));
 }
 
 TEST(Kamctl, DispatcherDumpAndReloadByFifo) {
