@@ -4,7 +4,7 @@ _siplanectl_methods='core.echo core.info core.printi core.prints core.ps core.ps
 ctl.connections ctl.listen ctl.who
 dispatcher.add dispatcher.hash dispatcher.list dispatcher.oclist dispatcher.ping_active dispatcher.reload
 dispatcher.remove dispatcher.set_duid_state dispatcher.set_state
-siplane.explain siplane.reload_preview siplane.stats siplane.tables
+siplane.drain siplane.explain siplane.reload_preview siplane.stats siplane.tables siplane.traffic siplane.undrain
 system.listMethods system.methodHelp system.methodSignature'
 
 # The first word that is no option, nor the value of one; empty: there is none before the cursor.
@@ -36,9 +36,15 @@ _siplanectl() {
     '')
         case $word in
         -*) _siplanectl_words '-s --socket -f --format -t --timeout --json --version --help' ;;
-        *) _siplanectl_words "stats explain dispatcher doctor help version $_siplanectl_methods" ;;
+        *) _siplanectl_words "stats top drain undrain explain dispatcher doctor help version $_siplanectl_methods" ;;
         esac ;;
     stats) _siplanectl_words '--json --tsv --all --help' ;;
+    top) _siplanectl_words '--once --json --rows --interval --help' ;;
+    drain | undrain)
+        case $word in
+        -*) _siplanectl_words '--json --help' ;;
+        *) ((COMP_CWORD == at + 2)) && _siplanectl_words 'all' ;;
+        esac ;;
     doctor) _siplanectl_words '--config --socket --tsv --help' ;;
     explain)
         case $word in

@@ -39,6 +39,9 @@ offers 'siplanectl explain --algorithm ma' maglev '!callid'
 offers "siplanectl explain $root/READ" "$root/README.md"
 offers 'siplanectl stats --' --tsv --all
 offers 'siplanectl help system.' system.methodHelp
+offers 'siplanectl ' top drain undrain
+offers 'siplanectl drain 1 ' all '!siplane.drain'
+offers 'siplanectl top --' --once --rows
 
 if command -v zsh >/dev/null; then
     zsh -n "$root/cli/completions/_siplanectl" || failures=$((failures + 1))
