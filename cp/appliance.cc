@@ -294,6 +294,7 @@ Status Appliance::Impl::load_table(Dispatcher& into, bool all_or_nothing) {
     for (std::size_t i = 0; i < std::min(kBadRowsLogged, report->warnings.size()); ++i) {
         log(LogLevel::kWarning, "table.row", {{"warning", report->warnings[i]}});
     }
+    reloads.refused_rows = report->bad_rows.size();
     const auto cost = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
     log(LogLevel::kInfo, "table.loaded",
         {{"destinations", std::to_string(report->loaded)},

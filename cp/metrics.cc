@@ -176,7 +176,7 @@ void add_probes(Page& page, const Report& report) {
     page.counter("siplane_probe_retransmissions_total", "Probes sent again.")
         .add({}, probes.resent);
     page.counter("siplane_probe_results_total",
-                 "Probes ended, by result; all but accepted are failures.")
+                 "Probes ended, by result; forgotten: the destination left the table meanwhile.")
         .add({{"result", "accepted"}}, probes.accepted)
         .add({{"result", "refused"}}, probes.refused)
         .add({{"result", "timed_out"}}, probes.timed_out)
@@ -289,6 +289,9 @@ void add_daemon(Page& page, const Report& report) {
     page.counter("siplane_reloads_total", "Reloads of the table, by result.")
         .add({{"result", "good"}}, report.reloads.good)
         .add({{"result", "refused"}}, report.reloads.refused);
+    page.gauge("siplane_table_refused_rows",
+               "Rows left out of the table that serves, because they make no destination.")
+        .add({}, report.reloads.refused_rows);
     page.gauge("siplane_last_reload_successful", "0 if the last reload was refused.")
         .add({}, report.reloads.last_good);
     page.gauge("siplane_last_reload_timestamp_seconds",

@@ -1,5 +1,6 @@
 #include "cp/report.h"
 
+#include <algorithm>
 #include <ctime>
 #include <map>
 
@@ -129,6 +130,8 @@ Report make_report(const Config& config, Control& control) {
                 report_of(set, !out.destinations_left_out(), dispatcher.options().newer_output));
         }
     }
+    std::sort(out.sets.begin(), out.sets.end(),
+              [](const SetReport& a, const SetReport& b) { return a.id < b.id; });
     if (out.stats.generation == 0) out.problem = "no table has been loaded";
     return out;
 }

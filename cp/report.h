@@ -56,6 +56,8 @@ struct ReloadCounts {
     std::uint64_t good = 0, refused = 0;
     std::int64_t last_time = 0;  // Unix seconds, 0: none yet
     bool last_good = true;
+    std::size_t refused_rows =
+        0;  // of the load whose table serves; only at the start are there any
 };
 
 struct Report {

@@ -35,6 +35,7 @@ p { margin: .2rem 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line);
          vertical-align: top; overflow-wrap: anywhere; }
+.port { min-width: 9rem; }
 th { font-weight: 600; font-size: .85em; white-space: nowrap; }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .state { font-weight: 700; font-family: ui-monospace, monospace; }
@@ -210,6 +211,11 @@ void put_sets(Html& html, const Report& report) {
     html.put(
         "<p class=soft>State letters as in dispatcher.list: A active, T trying, I inactive, "
         "D disabled; P probed, X not.</p>\n");
+    if (report.reloads.refused_rows != 0) {
+        html.put(
+            "<p class=bad>Rows refused when the table was loaded: {}. The log names them.</p>\n",
+            grouped(report.reloads.refused_rows));
+    }
     if (report.sets_total == 0) html.put("<p>The table is empty.</p>\n");
     if (report.destinations_left_out()) {
         html.put("<p class=warn>{} destinations in {} sets: too many to show one by one.</p>\n",
@@ -237,7 +243,7 @@ void put_ports(Html& html, const Report& report) {
         "<th class=n>Sent<th class=n>Missed<th class=n>Errors\n");
     for (const PortStats& port : report.stats.ports) {
         html.put(
-            "<tr><td>{}<br><span class=soft>{}</span><td class=\"{}\">{}<td class=n>{}"
+            "<tr><td class=port>{}<br><span class=soft>{}</span><td class=\"{}\">{}<td class=n>{}"
             "<td class=n>{}<td class=n>{}<td class=n>{}\n",
             escape(clean_text(port.name)), escape(clean_text(port.device)),
             port.link_up ? "good" : "bad", port.link_up ? "up" : "down", grouped(port.rx_packets),
