@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <sstream>
+
 #include "cp/metrics.h"
 #include "cp/status_page.h"
 #include "tests/cp/http/fake_control.h"
@@ -118,7 +123,7 @@ Report busy_report() {
     }
     report.probes.started = 12;
     report.probes.timed_out = 5;
-    report.reloads = {3, 1, 1'700'000'100, false};
+    report.reloads = {3, 1, 1'700'000'100, false, 2};
     return report;
 }
 
@@ -139,6 +144,7 @@ TEST(Metrics, say_what_the_report_says) {
              "siplane_reloads_total{result=\"good\"} 3\n",
              "siplane_reloads_total{result=\"refused\"} 1\n",
              "siplane_last_reload_successful 0\n",
+             "siplane_table_refused_rows 2\n",
              "siplane_start_time_seconds 1700000000\n",
              "siplane_generation 7\n",
              "siplane_set_destinations{set=\"1\",state=\"active\"} 2\n",
@@ -163,6 +169,38 @@ TEST(Metrics, please_promtool) {
     const test::Outcome bad =
         test::run_program("promtool check metrics", "siplane_x{a=\"\xff\"} 1\n");
     EXPECT_NE(bad.status, 0) << "promtool finds nothing, so the check above says nothing";
+}
+
+TEST(Metrics, are_in_the_manual) {
+    std::ifstream file(SIPLANE_SOURCE "/docs/monitoring.md");
+    const std::string manual(std::istreambuf_iterator<char>(file), {});
+    std::istringstream metrics(metrics_text(busy_report()));
+    std::size_t families = 0;
+    for (std::string line; std::getline(metrics, line);) {
+        if (!line.starts_with("# TYPE ")) continue;
+        const std::string name = line.substr(7, line.find(' ', 7) - 7);
+        EXPECT_TRUE(holds(manual, "`" + name + "`")) << name;
+        ++families;
+    }
+    EXPECT_GT(families, 50u);
+}
+
+TEST(Metrics, example_rules_are_rules) {
+    if (!test::have_program("promtool")) GTEST_SKIP() << "needs promtool (Debian: prometheus)";
+    const test::Outcome out =
+        test::run_program("promtool check rules " SIPLANE_SOURCE "/docs/prometheus-rules.yml", "");
+    EXPECT_EQ(out.status, 0) << out.output;
+    // Each metric they name is one of ours.
+    std::ifstream file(SIPLANE_SOURCE "/docs/prometheus-rules.yml");
+    const std::string rules(std::istreambuf_iterator<char>(file), {});
+    const std::string ours = metrics_text(busy_report());
+    const std::regex name("siplane_[a-z_]+");
+    std::size_t named = 0;
+    for (std::sregex_iterator at(rules.begin(), rules.end(), name), end; at != end; ++at) {
+        EXPECT_TRUE(holds(ours, "# TYPE " + at->str() + " ")) << at->str();
+        ++named;
+    }
+    EXPECT_GT(named, 8u);
 }
 
 TEST(Metrics, stay_bounded_with_many_destinations) {
