@@ -190,6 +190,14 @@ void Explainer::Impl::run(net::Packet& packet, const table::Tables& tables, Expl
         out.sent_to = view.target;
         out.sent = view.payload;
     }
+    if (verdict.action == core::Action::kDrop &&
+        verdict.reason == core::DropReason::kForgedSource) {
+        Explanation unread;  // route() looked at the source first, and at nothing else
+        unread.source = out.source;
+        unread.target = out.target;
+        unread.service = std::move(out.service);
+        out = std::move(unread);
+    }
     describe(verdict, out);
 }
 

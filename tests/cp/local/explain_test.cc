@@ -213,6 +213,13 @@ TEST(explain_message, names_other_ends) {
     }
 }
 
+TEST(explain_message, a_forged_source_chooses_nothing) {
+    const Files files;
+    const Ran ran = explain(files.with({"--source", "239.1.1.1:5060", files.message}));
+    EXPECT_THAT(ran.out, HasSubstr("verdict      drop: forged_source"));
+    EXPECT_THAT(ran.out, Not(HasSubstr("choice")));
+}
+
 TEST(explain_message, rules_of_a_configuration_count) {
     const test::RunFolder folder;
     const std::string list = folder.write("list", "1 sip:198.51.100.1\n2 sip:198.51.100.2\n");
