@@ -5,6 +5,7 @@
 #include <rte_lcore.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <thread>
 
@@ -19,6 +20,17 @@ struct Seat {
 };
 
 std::string name_of(const std::string& device) { return device.substr(0, device.find(',')); }
+
+// What a device puts into one buffer: net_af_packet takes the size of its frames as an argument.
+// Its packet fanout has the kernel defragment IPv4, so whoever wants messages above kFrameRoom says
+// more.
+std::size_t frame_room(const std::string& device) {
+    constexpr std::string_view kArgument = ",framesz=";
+    const std::size_t at = device.find(kArgument);
+    if (at == std::string::npos) return kFrameRoom;
+    const unsigned long size = std::strtoul(device.c_str() + at + kArgument.size(), nullptr, 10);
+    return std::max<std::size_t>(size, kFrameRoom);
+}
 
 extern "C" int lb_run_worker(void* worker) {
     static_cast<Worker*>(worker)->run();
@@ -67,7 +79,9 @@ struct DataPlane::Impl {
 Status DataPlane::Impl::make_pools(const Eal& eal) {
     lcores = eal.worker_lcores();
     workers_wanted = std::clamp<std::size_t>(lcores.size(), 1, kWorkersMax);
+    std::size_t room = kFrameRoom;
     for (const InterfaceConfig& interface : config.interfaces) {
+        room = std::max(room, frame_room(interface.device));
         const std::string name = name_of(interface.device);
         const auto known = std::find(device_names.begin(), device_names.end(), name);
         device_of_interface.push_back(static_cast<std::uint16_t>(known - device_names.begin()));
@@ -78,7 +92,7 @@ Status DataPlane::Impl::make_pools(const Eal& eal) {
                                : mbufs_needed(config, device_names.size(), workers_wanted);
     static unsigned number = 0;  // pools are named in one space; tests make several data planes
     const std::string suffix = std::to_string(number++);
-    Result<MbufPool> frame_pool = MbufPool::create("frames_" + suffix, mbufs, -1);
+    Result<MbufPool> frame_pool = MbufPool::create("frames_" + suffix, mbufs, -1, room);
     if (!frame_pool) return failed(std::move(frame_pool).error());
     frames.emplace(std::move(*frame_pool));
     Result<MbufPool> jumbo_pool =

@@ -27,14 +27,20 @@ Error pool_error(const std::string& name, unsigned mbufs) {
 
 void FreePool::operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }
 
-Result<MbufPool> MbufPool::create(const std::string& name, unsigned mbufs, int socket) {
+Result<MbufPool> MbufPool::create(const std::string& name, unsigned mbufs, int socket,
+                                  std::size_t room) {
+    if (room > kJumboRoom - kDriverHeadroom) {
+        return failed(Errc::kInvalid, "mbuf pool " + name + ": frames of " + std::to_string(room) +
+                                          " bytes are more than a buffer can hold");
+    }
     if (Status registered = register_mbuf_ops(); !registered) {
         return failed(std::move(registered).error());
     }
     // No cache of the mempool library: it would let freed mbufs pass our operations by. They bring
     // their own.
     rte_mempool* pool = rte_pktmbuf_pool_create_by_ops(
-        name.c_str(), mbufs, 0, kExtraHeadroom, kDriverHeadroom + kFrameRoom, socket, kMbufOpsName);
+        name.c_str(), mbufs, 0, kExtraHeadroom, static_cast<std::uint16_t>(kDriverHeadroom + room),
+        socket, kMbufOpsName);
     if (pool == nullptr) return failed(pool_error(name, mbufs));
     return MbufPool(pool);
 }

@@ -50,8 +50,10 @@ struct FreePool {
 // Owns one mbuf pool. Outlives every started Port that draws from it.
 class MbufPool {
 public:
-    // For drivers to receive into. `socket`: NUMA node, -1 for any.
-    static Result<MbufPool> create(const std::string& name, unsigned mbufs, int socket);
+    // For drivers to receive into. `socket`: NUMA node, -1 for any. `room`: kFrameRoom, or more for
+    // a device that hands over larger frames in one piece.
+    static Result<MbufPool> create(const std::string& name, unsigned mbufs, int socket,
+                                   std::size_t room = kFrameRoom);
     // For whole datagrams: reassembled, linearised, or to be fragmented. data room kJumboRoom.
     static Result<MbufPool> create_jumbo(const std::string& name, unsigned mbufs, int socket);
 
