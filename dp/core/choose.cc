@@ -135,12 +135,15 @@ std::uint32_t by_auth_user(const Question& question, const SetPlan& plan, table:
     return round_robin(plan, cursors, note);
 }
 
-// Spec 2.8.
+// Spec 2.8. The scan may begin at, and find, the default destination; the pointer goes on from
+// there, while the choice goes through the common tail (2.3), where the default is no slot of its
+// own.
 std::uint32_t by_latency(const SetPlan& plan, table::Cursors& cursors) noexcept {
     if (plan.members() == 0) return kNoIndex;
-    const std::uint32_t index = plan.latency_first(cursors.last % plan.members());
-    if (index != kNoIndex) cursors.last = (index + 1) % plan.members();
-    return index;
+    const std::uint32_t found = plan.latency_first(cursors.last % plan.members());
+    if (found == kNoIndex) return kNoIndex;
+    cursors.last = (found + 1) % plan.members();
+    return plan.pick(found);
 }
 
 template <class Note>
