@@ -97,6 +97,7 @@ name = "core"
 device = "net_af_packet1,iface=sl1"
 tap = "core0"
 addresses = ["10.91.1.1/24", "fd91:1::1/64"]
+${core_lines:-}
 [[service]]
 name = "pbxs"
 listen = ["10.91.0.1:5060", "[fd91::1]:5060", "10.91.1.1:5060", "[fd91:1::1]:5060"]
