@@ -68,8 +68,8 @@ void Publisher::changed(unsigned parts) {
     if (impl_->timer_runs) return;
     impl_->timer_runs = true;
     impl_->first_change = Clock::now();
-    impl_->timer.expires_after(
-        std::max<Clock::duration>(std::chrono::microseconds(kSoonUs), 2 * impl_->last_cost));
+    const auto soon = impl_->first_change + std::chrono::microseconds(kSoonUs);
+    impl_->timer.expires_at(std::max(soon, impl_->published_at + 2 * impl_->last_cost));
     impl_->timer.async_wait([this](const asio::error_code& error) {
         if (error) return;
         impl_->timer_runs = false;

@@ -20,6 +20,7 @@ protected:
             [this](const table::Dispatch* previous,
                    bool keep_cursors) -> Result<std::unique_ptr<const table::Dispatch>> {
             ++dispatches_;
+            std::this_thread::sleep_for(cost_);
             had_previous_ = previous != nullptr;
             kept_cursors_ = keep_cursors;
             if (refuse_) return failed(Errc::kInvalid, "no good");
@@ -45,6 +46,7 @@ protected:
 
     asio::io_context io_;
     std::size_t sets_ = 1, interfaces_ = 1;
+    milliseconds cost_{0};
     unsigned dispatches_ = 0, published_ = 0;
     bool refuse_ = false, had_previous_ = false, kept_cursors_ = false;
     std::unique_ptr<Publisher> publisher_;
@@ -79,6 +81,25 @@ TEST_F(PublisherTest, CountsHowLongChangesWaited) {
     EXPECT_EQ(both.generations, 2U);
     EXPECT_EQ(both.longest, std::max(first.last, both.last));
     EXPECT_EQ(both.total, first.last + both.last);
+}
+
+// What costs much is not built all the time, but a change after a quiet time need not wait for
+// that.
+TEST_F(PublisherTest, APauseByTheCostOfTheLastGenerationAndNoLonger) {
+    cost_ = milliseconds(60);
+    ASSERT_TRUE(publisher_->publish(Publisher::kAll));
+    publisher_->changed(Publisher::kState);
+    io_.restart();
+    io_.run_for(milliseconds(250));
+    EXPECT_GE(publisher_->stats().last, 3 * cost_) << "two of pause, one of work";
+    io_.restart();
+    io_.run_for(milliseconds(50));
+    std::this_thread::sleep_for(milliseconds(150));
+    publisher_->changed(Publisher::kState);
+    io_.restart();
+    io_.run_for(milliseconds(250));
+    EXPECT_EQ(publisher_->stats().generations, 2U);
+    EXPECT_LT(publisher_->stats().last, 2 * cost_) << "the work alone";
 }
 
 TEST_F(PublisherTest, OnlyWhatChangedIsBuilt) {
