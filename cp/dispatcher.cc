@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <unordered_map>
 #include <utility>
@@ -183,6 +184,8 @@ struct Dispatcher::Impl {
     std::unordered_map<std::uint32_t, Place> places;  // by DestinationId
     std::vector<StateChange> changes;
     std::uint64_t version = 1, latency_version = 1;
+    std::uint64_t table_version = 0;
+    static inline std::atomic<std::uint64_t> next_table_version{1};  // tests have several threads
     std::uint32_t next_id = 1;
     // A slot that was given up rests until the next change of the table: until then workers may
     // still count in it for its old destination.
@@ -266,6 +269,7 @@ void Dispatcher::Impl::index_all() {
         }
     }
     recycle_slots();
+    table_version = next_table_version.fetch_add(1, std::memory_order_relaxed);
     ++version;
 }
 
@@ -564,6 +568,7 @@ Destination* Dispatcher::find(table::DestinationId id) noexcept {
 std::size_t Dispatcher::size() const noexcept { return impl_->places.size(); }
 std::vector<StateChange> Dispatcher::take_changes() { return std::exchange(impl_->changes, {}); }
 std::uint64_t Dispatcher::version() const noexcept { return impl_->version; }
+std::uint64_t Dispatcher::table_version() const noexcept { return impl_->table_version; }
 std::uint64_t Dispatcher::latency_version() const noexcept { return impl_->latency_version; }
 const DispatcherOptions& Dispatcher::options() const noexcept { return impl_->options; }
 

@@ -203,6 +203,8 @@ public:
     std::vector<StateChange> take_changes();
     // Grows with each change of anything that the workers' tables depend on.
     std::uint64_t version() const noexcept;
+    // Another number for each table: after a load, an add or a remove, in this model or another.
+    std::uint64_t table_version() const noexcept;
     // Grows with each latency sample: of interest where a service selects by latency (13).
     std::uint64_t latency_version() const noexcept;
 

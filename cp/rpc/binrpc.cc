@@ -361,6 +361,14 @@ std::string write_request(std::uint32_t cookie, std::string_view method,
     return packet(PacketType::kRequest, cookie, body);
 }
 
+std::string write_packet(PacketType type, std::uint32_t cookie, std::string_view body) {
+    return packet(type, cookie, body);
+}
+
+void open_struct(std::string& out) { out.push_back(static_cast<char>(kStruct)); }
+void append_name(std::string& out, std::string_view name) { append_text(out, kName, name); }
+void close_struct(std::string& out) { out.push_back(static_cast<char>(kLongForm | kStruct)); }
+
 std::string write_reply(std::uint32_t cookie, const Reply& reply) {
     std::string body;
     if (!reply.fault) {

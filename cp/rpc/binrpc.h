@@ -60,7 +60,13 @@ std::string write_request(std::uint32_t cookie, std::string_view method,
                           const std::vector<Value>& params);
 std::string write_reply(std::uint32_t cookie, const Reply& reply);
 
+std::string write_packet(PacketType type, std::uint32_t cookie, std::string_view body);
+
 // One value as records, appended.
 void append_value(std::string& out, const Value& value);
+// A struct that is written member by member: open, then a name and a value each, then close.
+void open_struct(std::string& out);
+void append_name(std::string& out, std::string_view name);
+void close_struct(std::string& out);
 
 }  // namespace lb::rpc

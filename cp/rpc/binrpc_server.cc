@@ -13,6 +13,7 @@
 #include <tuple>
 
 #include "cp/rpc/binrpc.h"
+#include "cp/rpc/long_list.h"
 
 namespace lb::rpc {
 namespace {
@@ -38,10 +39,12 @@ std::string fault_packet(std::uint32_t cookie, std::string_view prefix, Defect d
 struct Answer {
     std::size_t consumed = 0;  // 0: the packet is not complete
     std::string reply;
-    bool close = false;  // after the reply: the stream cannot be followed any further
+    bool close = false;              // after the reply: the stream cannot be followed any further
+    std::unique_ptr<LongList> list;  // the reply is still to be written
 };
 
-Answer answer_packet(Context& context, ConstBytes bytes) {
+// `may_wait`: a long list may be left to be written later.
+Answer answer_packet(Context& context, ConstBytes bytes, bool may_wait) {
     Answer out;
     Header header;
     const Defect defect = parse_header(bytes, header);
@@ -62,6 +65,10 @@ Answer answer_packet(Context& context, ConstBytes bytes) {
         out.reply = fault_packet(header.cookie, "bad request method: ", name);
         out.close = true;
         return out;
+    }
+    if (may_wait) {
+        out.list = LongList::begin(context.control.dispatcher(), method, params, header.cookie);
+        if (out.list) return out;
     }
     out.reply = write_reply(header.cookie, call(context, method, params));
     return out;
@@ -94,6 +101,7 @@ struct Connection {
     bool ended = false;    // the client sends no more
     bool closing = false;  // nothing more is answered; closed once output is sent
     bool closed = false;
+    std::unique_ptr<LongList> list;  // being written; nothing else is answered until it is sent
     Clock::time_point accepted, served, progress;
 };
 
@@ -164,7 +172,7 @@ struct BinrpcServer::Impl : std::enable_shared_from_this<Impl> {
             if (got < 0) return true;
             Context context{control, sockets};
             const Answer answer =
-                answer_packet(context, {scratch.data(), static_cast<std::size_t>(got)});
+                answer_packet(context, {scratch.data(), static_cast<std::size_t>(got)}, false);
             send_pieces(listener, peer, answer.reply);
         }
         return true;
@@ -239,15 +247,29 @@ struct BinrpcServer::Impl : std::enable_shared_from_this<Impl> {
     bool answer_some(Connection& connection) {
         Context context{control, sockets};
         for (int i = 0; i < kRequestsPerTurn && !connection.closing; ++i) {
+            if (connection.list && !write_list(connection)) return true;
             if (connection.output.size() > kBacklogMax) return true;
-            Answer answer = answer_packet(context, connection.waiting());
+            Answer answer = answer_packet(context, connection.waiting(), true);
             if (answer.consumed == 0) return false;
             connection.taken += answer.consumed;
             connection.served = connection.progress = Clock::now();
             connection.closing = answer.close;
             connection.output += answer.reply;
+            connection.list = std::move(answer.list);
         }
+        if (connection.list) return true;
         return !connection.closing && !connection.waiting().empty();
+    }
+
+    // A piece of a long list; true when it is complete. One list at a time, as each takes memory.
+    bool write_list(Connection& connection) {
+        if (lister == nullptr) lister = &connection;
+        if (lister != &connection) return false;
+        if (!connection.list->step(control.dispatcher(), connection.output)) return false;
+        connection.list.reset();
+        connection.served = connection.progress = Clock::now();
+        lister = nullptr;
+        return true;
     }
 
     bool flush(Connection& connection) {
@@ -303,6 +325,7 @@ struct BinrpcServer::Impl : std::enable_shared_from_this<Impl> {
     void close(const ConnectionPtr& connection) {
         if (connection->closed) return;
         connection->closed = true;
+        if (lister == connection.get()) lister = nullptr;
         std::error_code ignored;
         connection->descriptor.close(ignored);
         std::erase(connections, connection);
@@ -326,6 +349,7 @@ struct BinrpcServer::Impl : std::enable_shared_from_this<Impl> {
     asio::steady_timer sweeper;
     const SocketDirectory& sockets;
     bool stopped = false;
+    const Connection* lister = nullptr;  // whose long list is being written
     std::vector<ListenerPtr> listeners;
     std::vector<ConnectionPtr> connections;
     std::array<std::uint8_t, kDatagramMax> scratch{};  // read from a socket, used at once

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "cp/rpc/long_list.h"
 #include "cp/rpc/methods.h"
 #include "dp/table/hash.h"
 
@@ -16,14 +17,6 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
         return std::tolower(static_cast<unsigned char>(x)) ==
                std::tolower(static_cast<unsigned char>(y));
     });
-}
-
-enum class Mode { kNormal, kShort, kFull };
-
-Mode mode_of(const Params& params) {
-    const std::string text = params.text(0).value_or("");
-    if (equals_ignoring_case(text, "short")) return Mode::kShort;
-    return equals_ignoring_case(text, "full") ? Mode::kFull : Mode::kNormal;
 }
 
 Value text_or_null(const std::string& text) { return text.empty() ? Value(Null{}) : Value(text); }
@@ -69,31 +62,12 @@ Struct latency_of(const cp::Latency& latency) {
                   {"TIMEOUT", static_cast<std::int32_t>(latency.timeout)}};
 }
 
-Struct destination_of(const cp::Destination& destination, std::int32_t index, Mode mode,
-                      const cp::DispatcherOptions& options) {
-    const bool newer = options.newer_output;
-    Struct out;
-    if (newer) out.add("IDX", index);
-    out.add("URI", destination.uri)
-        .add("FLAGS", cp::state_letters(destination.flags, newer))
-        .add("PRIORITY", destination.priority);
-    if (newer) out.add("IUID", std::to_string(static_cast<std::uint32_t>(destination.id)));
-    if (mode == Mode::kFull) add_full(out, destination, newer);
-    const bool attrs = mode != Mode::kShort && destination.attrs.given;
-    if (attrs || (newer && mode == Mode::kFull)) out.add("ATTRS", attrs_of(destination, newer));
-    if (options.latency_stats) out.add("LATENCY", latency_of(destination.latency));
-    if (options.call_load) {
-        out.add("RUNTIME", Struct{{"DLGLOAD", static_cast<std::int32_t>(destination.dlgload)}});
-    }
-    return out;
-}
-
-Struct set_of(const cp::DestinationSet& set, Mode mode, const cp::DispatcherOptions& options) {
+Struct set_of(const cp::DestinationSet& set, ListMode mode, const cp::DispatcherOptions& options) {
     List targets;
     targets.members.reserve(set.members.size());
     std::int32_t index = 0;
     for (const cp::Destination& member : set.members) {
-        targets.add("DEST", destination_of(member, index++, mode, options));
+        targets.add("DEST", listed_destination(member, index++, mode, options));
     }
     return Struct{{"ID", set.id}, {"TARGETS", std::move(targets)}};
 }
@@ -139,9 +113,34 @@ bool passes_silently(Context& context, const Error& error) {
 
 }  // namespace
 
+ListMode list_mode(const Params& params) {
+    const std::string text = params.text(0).value_or("");
+    if (equals_ignoring_case(text, "short")) return ListMode::kShort;
+    return equals_ignoring_case(text, "full") ? ListMode::kFull : ListMode::kNormal;
+}
+
+Struct listed_destination(const cp::Destination& destination, std::int32_t index, ListMode mode,
+                          const cp::DispatcherOptions& options) {
+    const bool newer = options.newer_output;
+    Struct out;
+    if (newer) out.add("IDX", index);
+    out.add("URI", destination.uri)
+        .add("FLAGS", cp::state_letters(destination.flags, newer))
+        .add("PRIORITY", destination.priority);
+    if (newer) out.add("IUID", std::to_string(static_cast<std::uint32_t>(destination.id)));
+    if (mode == ListMode::kFull) add_full(out, destination, newer);
+    const bool attrs = mode != ListMode::kShort && destination.attrs.given;
+    if (attrs || (newer && mode == ListMode::kFull)) out.add("ATTRS", attrs_of(destination, newer));
+    if (options.latency_stats) out.add("LATENCY", latency_of(destination.latency));
+    if (options.call_load) {
+        out.add("RUNTIME", Struct{{"DLGLOAD", static_cast<std::int32_t>(destination.dlgload)}});
+    }
+    return out;
+}
+
 Reply dispatcher_list(Context& context, const Params& params) {
     const cp::Dispatcher& dispatcher = context.control.dispatcher();
-    const Mode mode = mode_of(params);
+    const ListMode mode = list_mode(params);
     if (dispatcher.sets().empty()) return Reply::failed(500, "No Destination Sets");
     List records;
     for (const cp::DestinationSet& set : dispatcher.sets()) {
