@@ -4,7 +4,7 @@
   rpc_storm.py SOCKET SET URI SECONDS PER_SECOND
 
 Sends dispatcher.set_state for URI, `ap` and `dp` in turn, and every 1000th command asks a question whose
-answer is known. Prints "sent N answered M wrong W longest L ms seconds S"; exits 1 if an answer is missing or
+answer is known; with `-` for URI every one does. Prints "sent N answered M wrong W longest L ms seconds S"; exits 1 if an answer is missing or
 wrong, or the rate was not kept. BINRPC is written by hand here, so that a mistake of the project's own
 writer would show.
 """
@@ -78,7 +78,7 @@ def main():
 
     start = time.monotonic()
     for i in range(1, total + 1):
-        if i % 1000 == 0:
+        if uri == "-" or i % 1000 == 0:
             packet, wanted = request(i, text("core.echo"), text(f"echo {i}")), f"echo {i}".encode()
         else:
             state = "ap" if i % 2 else "dp"
