@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 
@@ -60,6 +61,23 @@ std::chrono::milliseconds time_of_list(const RpcLab& lab, std::size_t destinatio
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
 }
 
+// What an operator has to wait at the best of three times, and never a second: a busy machine takes
+// the CPU from anybody for 100 ms now and then, but whom other clients hold up waits each time.
+std::chrono::milliseconds wait_for_list(const RpcLab& lab, std::size_t destinations) {
+    std::chrono::milliseconds best = std::chrono::hours(1);
+    for (int i = 0; i < 3; ++i) {
+        const std::chrono::milliseconds time = time_of_list(lab, destinations);
+        EXPECT_LT(time.count(), 1000);
+        best = std::min(best, time);
+    }
+    return best;
+}
+
+// Sanitizers slow a server with no other client, too: then it is a few times what that takes.
+std::chrono::milliseconds wait_allowed(const RpcLab& lab, std::size_t destinations) {
+    return std::max(std::chrono::milliseconds(100), 5 * wait_for_list(lab, destinations));
+}
+
 // Whatever goes wrong: it takes turns in going wrong.
 void misbehave(const rpc::Fd& fd, unsigned kind, std::mt19937& random) {
     const std::string request = rpc::write_request(1, "dispatcher.list", {});
@@ -94,6 +112,7 @@ void misbehave(const rpc::Fd& fd, unsigned kind, std::mt19937& random) {
 TEST(HostileClients, DoNotHoldUpTheOthers) {
     constexpr std::size_t kDestinations = 100;
     RpcLab lab(LabOptions{}, "", rows(kDestinations));
+    const auto allowed = wait_allowed(lab, kDestinations).count();
     std::mt19937 random(1);
     std::vector<rpc::Fd> bad;
     for (unsigned i = 0; i < 200; ++i) {
@@ -101,15 +120,16 @@ TEST(HostileClients, DoNotHoldUpTheOthers) {
             lab, i % 2 == 0 ? rpc::SocketName::Kind::kUnixStream : rpc::SocketName::Kind::kTcp));
         misbehave(bad.back(), i, random);
         if (i % 10 != 9) continue;
-        EXPECT_LT(time_of_list(lab, kDestinations).count(), 100) << i;
+        EXPECT_LT(wait_for_list(lab, kDestinations).count(), allowed) << i;
     }
     for (int i = 0; i < 20; ++i) {
-        EXPECT_LT(time_of_list(lab, kDestinations).count(), 100) << "with all of them there";
+        EXPECT_LT(wait_for_list(lab, kDestinations).count(), allowed) << "with all of them there";
     }
 }
 
 TEST(HostileClients, DatagramGarbageIsAnsweredOrDropped) {
     RpcLab lab(LabOptions{}, "", rows(3));
+    const auto allowed = wait_allowed(lab, 3).count();
     std::mt19937 random(3);
     rpc::SocketName name;
     name.kind = rpc::SocketName::Kind::kUdp;
@@ -123,7 +143,7 @@ TEST(HostileClients, DatagramGarbageIsAnsweredOrDropped) {
         for (char& c : garbage) c = static_cast<char>(random());
         send(*socket, garbage);
     }
-    EXPECT_LT(time_of_list(lab, 3).count(), 100);
+    EXPECT_LT(wait_for_list(lab, 3).count(), allowed);
 }
 
 TEST(HostileClients, ConnectionsStayBounded) {
