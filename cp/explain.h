@@ -5,7 +5,7 @@
 // of transactions of its own.
 //
 // Threads: one Explainer, one thread; of tables in use by workers, the control thread.
-// Cost:    O(members of the set) per message, for the lists; kChoice leaves them out.
+// Cost:    O(members of the set) per message, for the lists.
 // Errors:  a sentence for whoever asked; what happens to a broken message is no error but an
 // answer.
 

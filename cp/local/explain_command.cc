@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <random>
 #include <set>
 
 #include "cp/capture.h"
@@ -77,11 +78,13 @@ private:
 
 class Daemon final : public Oracle {
 public:
-    explicit Daemon(rpc::Client client) : client_(std::move(client)) {}
+    explicit Daemon(rpc::Client client)
+        : client_(std::move(client)),
+          session_(static_cast<std::int32_t>(std::random_device{}() | 1)) {}
 
     Result<rpc::Value> ask(const std::string& message, const std::string& source,
                            const std::string& target) override {
-        auto reply = client_.call("siplane.explain", {message, source, target});
+        auto reply = client_.call("siplane.explain", {message, source, target, session_});
         if (!reply) return failed(reply.error());
         if (reply->fault) {
             const rpc::Fault& fault = *reply->fault;
@@ -93,6 +96,7 @@ public:
 
 private:
     rpc::Client client_;
+    std::int32_t session_;  // our messages are one series
 };
 
 Result<std::unique_ptr<Oracle>> make_oracle(const Command& command) {

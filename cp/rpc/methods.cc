@@ -227,7 +227,7 @@ constexpr std::array kMethods{
            "all].",
            siplane_drain},
     Method{"siplane.explain",
-           "Where a message would go, and why: message, [source], [service or target].",
+           "Where a message would go, and why: message, [source], [service or target], [session].",
            siplane_explain},
     Method{"siplane.reload_preview",
            "Which share of calls a reload would move, and loads before and after: [sample size].",

@@ -1,6 +1,7 @@
 // siplane.explain and siplane.reload_preview: what would happen. They change nothing.
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "cp/explain.h"
@@ -14,6 +15,18 @@ namespace {
 constexpr std::int32_t kSampleDefault = 10'000;
 constexpr std::int32_t kSampleMax = 200'000;  // about 0.2 s of the control thread
 constexpr std::size_t kRowsMax = 1000;
+
+// For series of messages: the Explainer of the session that asked last, so that round robin goes on
+// and retransmissions follow. Session 0: a fresh one for each message. Of the control thread.
+cp::Explainer& explainer_of(std::int32_t session) {
+    thread_local std::unique_ptr<cp::Explainer> kept;
+    thread_local std::int32_t owner = 0;
+    if (kept == nullptr || session == 0 || session != owner) {
+        kept = std::make_unique<cp::Explainer>();
+    }
+    owner = session;
+    return *kept;
+}
 
 Reply no_tables() { return Reply::failed(500, "No Tables", "the workers have no tables yet"); }
 
@@ -78,8 +91,8 @@ Reply siplane_explain(Context& context, const Params& params) {
     if (!message || !read_optional(params, 1, source) || !read_optional(params, 2, target)) {
         return Reply::failed(500, "Invalid Parameters");
     }
-    cp::Explainer explainer;
-    const auto answer = cp::explain_text(explainer, *tables, *message, source, target);
+    const std::int32_t session = params.integer(3).value_or(0);
+    const auto answer = cp::explain_text(explainer_of(session), *tables, *message, source, target);
     if (!answer) return Reply::failed(500, "Cannot Explain", answer.error().message);
     return Reply::of(value_of(*answer));
 }

@@ -166,6 +166,25 @@ TEST(explain_rpc, touches_nothing) {
     EXPECT_EQ(control.now().dispatch->cursors()->at(0, 0).last, 0U);
 }
 
+// A series goes on, another one starts anew; the tables' own pointers stay in both.
+TEST(explain_rpc, a_session_is_a_series) {
+    LittleControl control("4");
+    NoSockets sockets;
+    rpc::Context context{control, sockets};
+    const auto index = [&](const std::string& call, std::int64_t session) {
+        const rpc::Reply reply =
+            rpc::call(context, "siplane.explain",
+                      params({text(request(call)), text(""), text(""), number(session)}));
+        return *reply.values.at(0).find("CHOICE")->find("INDEX")->get_if<std::int32_t>();
+    };
+    EXPECT_EQ(index("a", 7), 0);
+    EXPECT_EQ(index("b", 7), 1);
+    EXPECT_EQ(index("a", 7), 0) << "a retransmission";
+    EXPECT_EQ(index("c", 7), 2);
+    EXPECT_EQ(index("d", 8), 0);
+    EXPECT_EQ(control.now().dispatch->cursors()->at(0, 0).last, 0U);
+}
+
 TEST(explain_rpc, ends_no_call_and_begins_none) {
     LittleControl control("10");
     NoSockets sockets;
