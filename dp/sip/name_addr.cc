@@ -5,22 +5,28 @@
 namespace lb::sip {
 namespace {
 
+constexpr CharSet kQuote("\"");
+constexpr CharSet kQuoteOrComma("\",");
+constexpr CharSet kClosing(">");
+constexpr CharSet kEndsBare(";");
+constexpr CharSet kEndsBareOfList(";,");
+constexpr CharSet kEndsName("<;\\\"");
+constexpr CharSet kEndsNameOfList("<;\\\",");
+
 // Moves to the end of header parameters: the end of the text, or a ',' if that ends a value.
 bool skip_params(Cursor& cursor, bool comma_ends) noexcept {
-    for (; !cursor.done(); ++cursor.at) {
-        if (comma_ends && *cursor.at == ',') return true;
-        if (*cursor.at == '"') {
-            if (!cursor.skip_quoted()) return false;
-            --cursor.at;
-        }
+    const CharSet& stops = comma_ends ? kQuoteOrComma : kQuote;
+    for (;;) {
+        cursor.at = stops.find(cursor.at, cursor.end);
+        if (cursor.done() || *cursor.at == ',') return true;
+        if (!cursor.skip_quoted()) return false;
     }
-    return true;
 }
 
 // Behind the '<': URI, '>', parameters.
 bool take_bracketed(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     const char* const begin = cursor.at;
-    while (!cursor.done() && *cursor.at != '>') ++cursor.at;
+    cursor.at = kClosing.find(cursor.at, cursor.end);
     if (cursor.done()) return false;
     out.uri = trimmed(between(begin, cursor.at++));  // blanks inside <>: RFC 4475 3.1.2.14
     cursor.skip_lws();
@@ -33,7 +39,7 @@ bool take_bracketed(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
 // addr-spec without <>: what follows a ';' are header parameters (RFC 3261 20.10, 20.20).
 bool take_bare(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     const char* const begin = cursor.at;
-    while (!cursor.done() && *cursor.at != ';' && !(comma_ends && *cursor.at == ',')) ++cursor.at;
+    cursor.at = (comma_ends ? kEndsBareOfList : kEndsBare).find(cursor.at, cursor.end);
     out.uri = trimmed(between(begin, cursor.at));
     const char* const params = cursor.at;
     if (!skip_params(cursor, comma_ends)) return false;
@@ -43,19 +49,18 @@ bool take_bare(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
 
 // The '<' of this value; the end of the text when there is none; null when a quote has no end.
 const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
-    while (!cursor.done()) {
-        const char c = *cursor.at;
-        if (c == '<') return cursor.at;
-        if (c == ';' || (comma_ends && c == ',')) return cursor.end;
-        if (c == '\\' && cursor.end - cursor.at > 1) {
-            cursor.at += 2;  // \"Alice\" <sip:...>, as a phone in the field sends it
-        } else if (c != '"') {
-            ++cursor.at;
-        } else if (!cursor.skip_quoted()) {
-            return nullptr;
+    const CharSet& stops = comma_ends ? kEndsNameOfList : kEndsName;
+    for (;;) {
+        cursor.at = stops.find(cursor.at, cursor.end);
+        if (cursor.done()) return cursor.end;
+        if (*cursor.at == '<') return cursor.at;
+        if (*cursor.at == ';' || *cursor.at == ',') return cursor.end;
+        if (*cursor.at == '"') {
+            if (!cursor.skip_quoted()) return nullptr;
+        } else {  // \"Alice\" <sip:...>, as a phone in the field sends it
+            cursor.at += cursor.end - cursor.at > 1 ? 2 : 1;
         }
     }
-    return cursor.end;
 }
 
 bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {

@@ -20,14 +20,11 @@ bool is_version_2(std::string_view text) noexcept {
     return text.size() == 7 && kSipSlash.equals(text.data()) && text.substr(3) == "/2.0";
 }
 
-// True if some byte is below '!' or above '~' but no UTF-8, or an angle bracket.
+// White space, control characters, angle brackets. UTF-8 is let pass.
+constexpr CharSet kForeign = CharSet("<>").with_controls();
+
 bool has_foreign(std::string_view uri) noexcept {
-    bool foreign = false;
-    for (const char c : uri) {  // no early way out: the compiler makes vectors of this
-        const auto byte = static_cast<std::uint8_t>(c);
-        foreign |= (byte <= 0x20) | (byte == 0x7f) | (byte == '<') | (byte == '>');
-    }
-    return foreign;
+    return kForeign.find(uri.data(), end_of(uri)) != end_of(uri);
 }
 
 Error parse_status_line(std::string_view line, Message& message) noexcept {
@@ -51,6 +48,13 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
     const std::string_view method = cursor.take_token();
     if (method.empty() || !cursor.take(' ')) return Error::kNotSip;
     const std::string_view rest = between(cursor.at, cursor.end);
+    constexpr std::string_view kUsualEnd = " SIP/2.0";
+    if (rest.ends_with(kUsualEnd) && rest.size() > kUsualEnd.size()) {  // nearly every message
+        message.method_text = method;
+        message.method = method_of(method);
+        message.request_uri = rest.substr(0, rest.size() - kUsualEnd.size());
+        return has_foreign(message.request_uri) ? Error::kRequestUri : Error::kNone;
+    }
     const std::string_view trimmed_rest = trimmed(rest);
     const std::size_t space = trimmed_rest.rfind(' ');
     if (space == std::string_view::npos || !is_version(trimmed_rest.substr(space + 1))) {

@@ -5,14 +5,14 @@ namespace {
 
 // Ends an unquoted parameter value. Brackets, slashes and colons are let through: real senders put
 // addresses there (RFC 5118 4.5).
-bool ends_value(char c) noexcept { return c == ';' || c == ',' || c == '"' || is_lws(c); }
+constexpr CharSet kEndsValue(";,\" \t\r\n");
 
 bool take_value(Cursor& cursor, std::string_view& value) noexcept {
     const char* const begin = cursor.at;
     if (cursor.is('"')) {
         if (!cursor.skip_quoted()) return false;
     } else {
-        while (!cursor.done() && !ends_value(*cursor.at)) ++cursor.at;
+        cursor.at = kEndsValue.find(cursor.at, cursor.end);
     }
     value = between(begin, cursor.at);
     return true;

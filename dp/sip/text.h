@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "dp/sip/char_set.h"
+
 namespace lb::sip {
 
 // LWS inside a value includes the CR LF of a folded line (RFC 3261 25.1): values are views of the
@@ -21,16 +23,9 @@ constexpr char to_lower(char c) noexcept {
 }
 constexpr bool is_letter(char c) noexcept { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
 
-// token (RFC 3261 25.1).
-inline constexpr auto kTokenChars = [] {
-    std::array<bool, 256> table{};
-    for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
-    for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-    for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
-    for (const char c : std::string_view("-.!%*_+`'~")) table[static_cast<std::uint8_t>(c)] = true;
-    return table;
-}();
-constexpr bool is_token(char c) noexcept { return kTokenChars[static_cast<std::uint8_t>(c)]; }
+// token (RFC 3261 25.1), and what ends one.
+inline constexpr CharSet kNoToken = CharSet("-.!%*_+`'~", true).with_letters_and_digits();
+constexpr bool is_token(char c) noexcept { return !kNoToken.has(c); }
 
 inline std::string_view between(const char* begin, const char* end) noexcept {
     return {begin, static_cast<std::size_t>(end - begin)};
@@ -119,7 +114,7 @@ struct Cursor {
     }
     std::string_view take_token() noexcept {
         const char* const begin = at;
-        while (at != end && is_token(*at)) ++at;
+        at = kNoToken.find(at, end);
         return between(begin, at);
     }
     std::string_view take_digits() noexcept {
@@ -129,14 +124,15 @@ struct Cursor {
     }
     // The quoted string at the cursor, with its quotes. False when it has no end.
     bool skip_quoted() noexcept {
-        for (++at; at != end; ++at) {
-            if (*at == '"') {
-                ++at;
-                return true;
-            }
-            if (*at == '\\' && ++at == end) return false;
+        static constexpr CharSet kQuoteOrEscape("\"\\");
+        ++at;
+        for (;;) {
+            at = kQuoteOrEscape.find(at, end);
+            if (at == end) return false;
+            if (*at++ == '"') return true;
+            if (at == end) return false;
+            ++at;  // what is escaped
         }
-        return false;
     }
 };
 

@@ -16,14 +16,13 @@ Scheme scheme_of(std::string_view text) noexcept {
     return Scheme::kOther;
 }
 
+constexpr CharSet kNoSchemeChar = CharSet("+-.", true).with_letters_and_digits();
+
 // The scheme in front of the first ':' (RFC 3986 3.1), empty when that is none.
 std::string_view take_scheme(std::string_view text) noexcept {
-    const std::size_t colon = text.find(':');
-    if (colon == std::string_view::npos || colon == 0 || !is_letter(text[0])) return {};
-    for (const char c : text.substr(0, colon)) {
-        if (!is_letter(c) && !is_digit(c) && c != '+' && c != '-' && c != '.') return {};
-    }
-    return text.substr(0, colon);
+    if (text.empty() || !is_letter(text[0])) return {};
+    const char* const end = kNoSchemeChar.find(text.data(), end_of(text));
+    return end != end_of(text) && *end == ':' ? between(text.data(), end) : std::string_view();
 }
 
 bool parse_tel(std::string_view number, Uri& uri) noexcept {
@@ -35,34 +34,32 @@ bool parse_tel(std::string_view number, Uri& uri) noexcept {
 
 // userinfo in front of the first '@'. Returns what is behind it.
 std::string_view take_userinfo(std::string_view text, Uri& uri) noexcept {
-    const std::size_t at_sign = text.find('@');
-    if (at_sign == std::string_view::npos) return text;
-    const std::string_view info = text.substr(0, at_sign);
-    const std::size_t colon = info.find(':');
+    static constexpr CharSet kAt("@");
+    static constexpr CharSet kColon(":");
+    const char* const at_sign = kAt.find(text.data(), end_of(text));
+    if (at_sign == end_of(text)) return text;
+    const char* const colon = kColon.find(text.data(), at_sign);
     uri.has_user = true;
-    uri.user = info.substr(0, colon);
-    if (colon != std::string_view::npos) uri.password = info.substr(colon + 1);
-    return text.substr(at_sign + 1);
+    uri.user = between(text.data(), colon);
+    if (colon != at_sign) uri.password = between(colon + 1, at_sign);
+    return between(at_sign + 1, end_of(text));
 }
+
+// What ends a host, and what could be mistaken for structure within one. Other odd characters are
+// the resolver's business.
+constexpr CharSet kForeign = CharSet("@<>\",[]/").with_controls();
+constexpr CharSet kEndsHost = CharSet(":;?@<>\",[]/").with_controls();
 
 bool ends_host(char c) noexcept { return c == ':' || c == ';' || c == '?'; }
-
-// Anything that could be mistaken for structure. Other odd characters are the resolver's business.
-bool is_foreign(char c) noexcept {
-    const auto byte = static_cast<std::uint8_t>(c);
-    return byte <= 0x20 || byte == 0x7f || c == '@' || c == '<' || c == '>' || c == '"' ||
-           c == ',' || c == '[' || c == ']' || c == '/';
-}
 
 bool take_host(Cursor& cursor, Uri& uri) noexcept {
     const char* const begin = cursor.at;
     if (cursor.take('[')) {
-        while (!cursor.done() && !is_foreign(*cursor.at) && !is_blank(*cursor.at)) ++cursor.at;
+        cursor.at = kForeign.find(cursor.at, cursor.end);
         if (cursor.at == begin + 1 || !cursor.take(']')) return false;
     } else {
-        while (!cursor.done() && !ends_host(*cursor.at)) {
-            if (is_foreign(*cursor.at++)) return false;
-        }
+        cursor.at = kEndsHost.find(cursor.at, cursor.end);
+        if (!cursor.done() && !ends_host(*cursor.at)) return false;
     }
     uri.host = between(begin, cursor.at);
     return !uri.host.empty();
@@ -80,6 +77,7 @@ bool take_host_port(Cursor& cursor, Uri& uri) noexcept {
 }
 
 void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
+    if (cursor.done()) return;
     const std::string_view tail = between(cursor.at, cursor.end);
     const std::size_t question = tail.find('?');
     uri.params = tail.substr(0, question);
@@ -109,11 +107,13 @@ bool parse_uri(std::string_view text, Uri& uri) noexcept {
 
 std::optional<std::string_view> find_param(std::string_view params,
                                            std::string_view name) noexcept {
+    static constexpr CharSet kStops(";\"");
     Cursor cursor(params);
     while (!cursor.done()) {
-        if (*cursor.at != ';') {
-            if (*cursor.at == '"' && cursor.skip_quoted()) continue;
-            if (!cursor.done()) ++cursor.at;  // what no parameter has: look for the next one
+        if (*cursor.at != ';') {  // what no parameter has: look for the next one
+            if (*cursor.at != '"' || !cursor.skip_quoted()) {
+                cursor.at = kStops.find(cursor.done() ? cursor.at : cursor.at + 1, cursor.end);
+            }
             continue;
         }
         Cursor start = cursor;

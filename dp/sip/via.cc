@@ -4,26 +4,32 @@
 namespace lb::sip {
 namespace {
 
-// sent-protocol: "SIP/2.0/UDP" with LWS around the slashes (RFC 4475 3.1.1.1).
+// sent-protocol: "SIP/2.0/UDP" with LWS around the slashes (RFC 4475 3.1.1.1), in nearly every
+// message just so.
 bool take_protocol(Cursor& cursor, Via& via) noexcept {
     constexpr Name kSip("sip");
+    constexpr std::string_view kUsual = "SIP/2.0/UDP ";
+    if (between(cursor.at, cursor.end).starts_with(kUsual)) {
+        via.transport = {cursor.at + 8, 3};
+        cursor.at += 11;
+        return true;
+    }
     if (!kSip.is(cursor.take_token()) || !cursor.take_separator('/')) return false;
     if (cursor.take_token() != "2.0" || !cursor.take_separator('/')) return false;
     via.transport = cursor.take_token();
     return !via.transport.empty();
 }
 
-bool is_host_char(char c) noexcept {
-    return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_';
-}
+constexpr CharSet kNoHostChar = CharSet("-._", true).with_letters_and_digits();
+constexpr CharSet kNoIpv6Char = CharSet("-._:", true).with_letters_and_digits();
 
 bool take_host(Cursor& cursor, Via& via) noexcept {
     const char* const begin = cursor.at;
     if (cursor.take('[')) {
-        while (!cursor.done() && (is_host_char(*cursor.at) || *cursor.at == ':')) ++cursor.at;
+        cursor.at = kNoIpv6Char.find(cursor.at, cursor.end);
         if (!cursor.take(']')) return false;
     } else {
-        while (!cursor.done() && is_host_char(*cursor.at)) ++cursor.at;
+        cursor.at = kNoHostChar.find(cursor.at, cursor.end);
     }
     via.host = between(begin, cursor.at);
     return !via.host.empty();
