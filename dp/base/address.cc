@@ -96,6 +96,25 @@ char* write_decimal(char* out, unsigned value) noexcept {
     return std::to_chars(out, out + 10, value).ptr;
 }
 
+// The numbers 0 to 255 as text; [3] is the length.
+constexpr auto kOctets = [] {
+    std::array<std::array<char, 4>, 256> rows{};
+    for (unsigned value = 0; value < 256; ++value) {
+        std::size_t size = 0;
+        for (unsigned unit = value > 99 ? 100 : value > 9 ? 10 : 1; unit != 0; unit /= 10) {
+            rows[value][size++] = static_cast<char>('0' + value / unit % 10);
+        }
+        rows[value][3] = static_cast<char>(size);
+    }
+    return rows;
+}();
+
+// REQUIRES: 4 writable chars, one more than the longest number.
+char* write_octet(char* out, std::uint8_t value) noexcept {
+    std::memcpy(out, kOctets[value].data(), 4);
+    return out + kOctets[value][3];
+}
+
 std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of MurmurHash3
     x ^= x >> 33;
     x *= 0xff51afd7ed558ccdULL;
@@ -109,10 +128,9 @@ std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of MurmurHash3
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
     std::array<std::uint8_t, 16> bytes;
     const char* const end = text.data() + text.size();
-    if (text.find(':') == std::string_view::npos) {
-        if (parse_quad(text.data(), end, bytes.data()) != end || text.empty()) return {};
-        return from_ipv4(bytes.data());
-    }
+    if (text.empty()) return {};
+    if (parse_quad(text.data(), end, bytes.data()) == end) return from_ipv4(bytes.data());
+    if (text.find(':') == std::string_view::npos) return {};
     if (!parse_ipv6(text, bytes.data())) return {};
     return from_ipv6(bytes.data());
 }
@@ -151,7 +169,7 @@ std::size_t IpAddress::write(char* out) const noexcept {
     if (is_ipv4()) {
         for (std::size_t i = 0; i < 4; ++i) {
             if (i != 0) *at++ = '.';
-            at = write_decimal(at, bytes_[i]);
+            at = write_octet(at, bytes_[i]);
         }
         return static_cast<std::size_t>(at - out);
     }

@@ -21,6 +21,31 @@ inline ConstBytes as_bytes(std::string_view text) noexcept {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
+// Copies a short text: no call, and no loop over bytes. REQUIRES: the two do not overlap.
+inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
+    const auto copy = [&](auto word, std::size_t at) {
+        std::memcpy(&word, from + at, sizeof word);
+        std::memcpy(to + at, &word, sizeof word);
+    };
+    struct Block {
+        std::uint64_t words[2];
+    };
+    if (size >= 16) {
+        for (std::size_t at = 0; at + 16 <= size; at += 16) copy(Block{}, at);
+        copy(Block{}, size - 16);  // overlaps what is copied already
+    } else if (size >= 8) {
+        copy(std::uint64_t{}, 0);
+        copy(std::uint64_t{}, size - 8);
+    } else if (size >= 4) {
+        copy(std::uint32_t{}, 0);
+        copy(std::uint32_t{}, size - 4);
+    } else if (size != 0) {
+        to[0] = from[0];
+        to[size / 2] = from[size / 2];
+        to[size - 1] = from[size - 1];
+    }
+}
+
 // REQUIRES for all four: the bytes that the width names are readable (writable) at `at`.
 inline std::uint16_t load_be16(const std::uint8_t* at) noexcept {
     return static_cast<std::uint16_t>((at[0] << 8) | at[1]);

@@ -2,6 +2,10 @@
 
 #include <bit>
 
+#if defined(__SSSE3__)
+#include <tmmintrin.h>
+#endif
+
 namespace lb {
 namespace {
 
@@ -40,7 +44,11 @@ std::uint64_t siphash(const HashKey& key, ConstBytes data) noexcept {
     std::size_t left = data.size();
     for (; left >= 8; left -= 8, at += 8) absorb(load_le64(at));
     std::uint64_t last = static_cast<std::uint64_t>(data.size()) << 56;
-    for (std::size_t i = 0; i < left; ++i) last |= static_cast<std::uint64_t>(at[i]) << (8 * i);
+    if (left != 0 && data.size() >= 8) {  // the last eight bytes, without those that are in
+        last |= load_le64(at + left - 8) >> (64 - 8 * left);
+    } else {
+        for (std::size_t i = 0; i < left; ++i) last |= static_cast<std::uint64_t>(at[i]) << (8 * i);
+    }
     absorb(last);
 
     v2 ^= 0xff;
@@ -70,11 +78,22 @@ Secret Secret::derive(ConstBytes master) noexcept {
 }
 
 void write_hex64(std::uint64_t value, char* out) noexcept {
+#if defined(__SSSE3__)
+    const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
+                                         'c', 'd', 'e', 'f');
+    const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(__builtin_bswap64(value)));
+    const __m128i nibble = _mm_set1_epi8(0x0f);
+    const __m128i low = _mm_and_si128(bytes, nibble);
+    const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
+    const __m128i text = _mm_shuffle_epi8(digits, _mm_unpacklo_epi8(high, low));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
+#else
     constexpr char kDigits[] = "0123456789abcdef";
     for (int i = 15; i >= 0; --i) {
         out[i] = kDigits[value & 15];
         value >>= 4;
     }
+#endif
 }
 
 bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept {
