@@ -40,7 +40,7 @@ private:
             from += part;
             size -= part;
         }
-        if (size != 0) std::memcpy(buffer_.data() + used_, from, size);
+        copy_short(buffer_.data() + used_, from, size);
         used_ += size;
     }
     void fold() noexcept {

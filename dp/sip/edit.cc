@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dp/base/assert.h"
+#include "dp/base/bytes.h"
 
 namespace lb::sip {
 namespace {
@@ -79,7 +80,7 @@ char* EditList::apply(char* begin, std::size_t size) const noexcept {
     }
     for (std::size_t i = 0; i < count_; ++i) {
         const std::string_view text = edits_[i].text;
-        if (!text.empty()) std::memcpy(pieces[i].to + pieces[i].size, text.data(), text.size());
+        copy_short(pieces[i].to + pieces[i].size, text.data(), text.size());
     }
     return begin - growth_;
 }

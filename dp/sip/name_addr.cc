@@ -64,7 +64,8 @@ const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
 }
 
 bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
-    out = {};
+    static constexpr NameAddr kEmpty;
+    out = kEmpty;  // as in parse_uri()
     cursor.skip_lws();
     const char* const begin = cursor.at;
     const char* const bracket = find_bracket(cursor, comma_ends);

@@ -91,7 +91,8 @@ void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
 }  // namespace
 
 bool parse_uri(std::string_view text, Uri& uri) noexcept {
-    uri = {};
+    static constexpr Uri kEmpty;
+    uri = kEmpty;  // gcc makes `= {}` a temporary, and copying that waits for its own stores
     uri.text = text;
     const std::string_view scheme = take_scheme(text);
     if (scheme.empty()) return false;

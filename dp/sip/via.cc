@@ -94,7 +94,8 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
 }  // namespace
 
 bool parse_via(std::string_view text, Via& via, std::string_view& rest) noexcept {
-    via = {};
+    static constexpr Via kEmpty;
+    via = kEmpty;  // as in parse_uri()
     rest = {};
     Cursor cursor(text);
     cursor.skip_lws();
