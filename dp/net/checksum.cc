@@ -92,9 +92,13 @@ std::uint16_t ipv4_header_sum(const std::uint8_t* header) noexcept {
     return to_network(fold(sum));
 }
 
+std::uint16_t address_sum(const IpAddress& source, const IpAddress& target) noexcept {
+    return to_network(fold(native_sum_of(source) + native_sum_of(target)));
+}
+
 std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& target,
                                 std::uint8_t protocol, std::uint32_t length) noexcept {
-    const std::uint16_t addresses = to_network(fold(native_sum_of(source) + native_sum_of(target)));
+    const std::uint16_t addresses = address_sum(source, target);
     const std::uint16_t rest = fold(static_cast<std::uint64_t>(length) + protocol);
     return add_sums(addresses, rest);
 }

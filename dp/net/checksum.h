@@ -39,6 +39,9 @@ constexpr std::uint16_t shift_sum(std::uint16_t sum, bool odd) noexcept {
     return odd ? static_cast<std::uint16_t>((sum << 8) | (sum >> 8)) : sum;
 }
 
+// The sum over the bytes of two addresses: 4 or 16 each.
+std::uint16_t address_sum(const IpAddress& source, const IpAddress& target) noexcept;
+
 // RFC 768, RFC 8200 8.1: addresses, protocol and upper-layer length. REQUIRES: addresses of one
 // family.
 std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& target,
