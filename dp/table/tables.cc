@@ -42,6 +42,7 @@ struct MemberIndexes {
     NumberIndex positions;  // DestinationId to number in `position`
     std::vector<MemberPosition> position;
     EndpointIndex sources;  // port 0: any port
+    bool any_port = false;  // some source has port 0
 };
 
 std::size_t count_members(const std::vector<Set>& sets) {
@@ -64,7 +65,10 @@ std::shared_ptr<const MemberIndexes> index_members(const std::vector<Set>& sets)
             indexes->position.push_back({s, m});
             if (member.endpoint.address.is_none()) continue;
             Endpoint source = member.endpoint;
-            if (names_no_port(sets[s].texts[member.text].host_port)) source.port = 0;
+            if (names_no_port(sets[s].texts[member.text].host_port)) {
+                source.port = 0;
+                indexes->any_port = true;
+            }
             indexes->sources.insert(source, member.slot);
         }
     }
@@ -224,7 +228,8 @@ std::uint32_t Dispatch::find_traffic_slot(const Endpoint& source) const noexcept
     static_assert(kNotADestination == EndpointIndex::kNone && kNoTrafficSlot != kNotADestination);
     const EndpointIndex& sources = impl_->members->sources;
     const std::uint32_t exact = sources.find(source);
-    return exact != EndpointIndex::kNone ? exact : sources.find(Endpoint{source.address, 0});
+    if (exact != EndpointIndex::kNone || !impl_->members->any_port) return exact;
+    return sources.find(Endpoint{source.address, 0});
 }
 
 std::uint32_t Dispatch::index_of(const Set& set) const noexcept {
