@@ -19,9 +19,15 @@ bool last_contact(std::string_view text, sip::NameAddr& last) noexcept {
     return false;
 }
 
+// True if the host is a literal and this address. The usual spelling is told without parsing.
+bool host_is(std::string_view host, const IpAddress& address) noexcept {
+    char text[kAddressTextMax];
+    if (host == std::string_view(text, address.write(text))) return true;
+    return sip::literal_host(host) == address;
+}
+
 bool is_behind_nat(const sip::Uri& contact, const IpAddress& source) noexcept {
-    const auto host = sip::literal_host(contact.host);
-    return !host || host->is_private() || *host != source;
+    return source.is_private() || !host_is(contact.host, source);
 }
 
 // The parameter with its semicolon, for removal. Empty: absent.
@@ -61,8 +67,10 @@ void add_contact_edits(Context& context) noexcept {
 bool must_force_rport(const Context& context) noexcept {
     const table::Nat nat = context.service().nat;
     if (nat != table::Nat::kAuto) return nat == table::Nat::kAlways;
-    const auto host = sip::literal_host(context.message().top_via.host);
-    return host && host->is_private() && *host != context.frame().source.address;
+    const std::string_view sent_by = context.message().top_via.host;
+    if (host_is(sent_by, context.frame().source.address)) return false;
+    const auto host = sip::literal_host(sent_by);
+    return host && host->is_private();
 }
 
 }  // namespace lb::core

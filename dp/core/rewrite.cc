@@ -23,16 +23,18 @@ public:
 
     Writer& text(std::string_view text) noexcept {
         if (begin_ != nullptr && text.size() <= static_cast<std::size_t>(end_ - at_)) {
-            at_ += text.copy(at_, text.size());
+            copy_short(at_, text.data(), text.size());
+            at_ += text.size();
         } else {
             fits_ = false;
         }
         return *this;
     }
     Writer& hex64(std::uint64_t value) noexcept {
-        char digits[16];
-        write_hex64(value, digits);
-        return text({digits, sizeof digits});
+        if (begin_ == nullptr || end_ - at_ < 16) return fits_ = false, *this;
+        write_hex64(value, at_);
+        at_ += 16;
+        return *this;
     }
     Writer& number(unsigned value) noexcept {
         char digits[10];
@@ -112,9 +114,8 @@ void add_via_edits(Context& context, bool force_rport) noexcept {
     const Endpoint& source = context.frame().source;
     sip::EditList& edits = context.scratch.edits;
 
-    const auto sent_by = sip::literal_host(via.host);
-    const bool received =
-        !sent_by || *sent_by != source.address || via.has_rport() || !via.received_param.empty();
+    const bool received = via.has_rport() || !via.received_param.empty() ||
+                          sip::literal_host(via.host) != source.address;
     const char* const behind_sent_by = via.sent_by.data() + via.sent_by.size();
     if (force_rport && !via.has_rport()) {
         edits.insert(behind_sent_by, Writer(edits, 16).text(";rport=").number(source.port).done());
