@@ -87,7 +87,8 @@ struct DispatcherConfig {
     std::string ds_ping_method = "OPTIONS";
     std::string ds_ping_from = "sip:dispatcher@localhost";
     std::int32_t ds_ping_interval = 0;  // seconds, 0: no probing
-    // Milliseconds, as its manual says; Kamailio 6.1 takes it for ticks of 1/16 s (spec/dispatcher.md 1).
+    // Milliseconds, as its manual says; Kamailio 6.1 takes it for ticks of 1/16 s
+    // (spec/dispatcher.md 1).
     std::int32_t ds_ping_fr_timer = 0;  // 0: [tm] fr_timer
     std::uint32_t ds_probing_threshold = 1, ds_inactive_threshold = 1;
     std::string ds_ping_reply_codes;

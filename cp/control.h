@@ -1,7 +1,7 @@
 #pragma once
 
-// What an RPC command may see and do. The daemon (cp/appliance) implements it; tests of the RPC layer bring
-// a small one of their own with a real Dispatcher behind it.
+// What an RPC command may see and do. The daemon (cp/appliance) implements it; tests of the RPC
+// layer bring a small one of their own with a real Dispatcher behind it.
 //
 // Threads: the control thread only.
 
@@ -20,7 +20,7 @@
 namespace lb::cp {
 
 struct PortStats {
-    std::string name;    // of the [[port]]
+    std::string name;  // of the [[port]]
     std::string device;
     bool link_up = false;
     std::uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0;
@@ -54,14 +54,16 @@ public:
     virtual Status reload() = 0;
     virtual Status add_destination(const DestinationRow& row) = 0;
     virtual Status remove_destination(std::int32_t setid, std::string_view uri) = 0;
-    // Called after any change made through dispatcher(): publishes a new generation (soon, batched).
+    // Called after any change made through dispatcher(): publishes a new generation (soon,
+    // batched).
     virtual void dispatcher_changed() = 0;
 
     // Any number, as Kamailio keeps it: 0 stops probing, all others let it run.
     virtual std::int32_t ping_active() const = 0;
     virtual void set_ping_active(std::int32_t state) = 0;
 
-    // False within reload_delta seconds of the last reload, add or remove; stamps the clock otherwise.
+    // False within reload_delta seconds of the last reload, add or remove; stamps the clock
+    // otherwise.
     virtual bool try_start_reload() = 0;
 
     // What the workers read now, for those who explain it; null: nothing yet. Valid until control

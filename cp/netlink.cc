@@ -391,8 +391,9 @@ void Netlink::Impl::want(const NextHop& hop, bool wanted_now) {
     // Letting go: the same entry without the flag, so that its MAC is not forgotten; one that never
     // got a MAC goes altogether, or the kernel would ask for it for ever.
     const bool forget = !wanted_now && known == nullptr;
-    Request request(forget ? RTM_DELNEIGH : RTM_NEWNEIGH,
-                    wanted_now ? NLM_F_CREATE : forget ? 0 : NLM_F_REPLACE);
+    Request request(forget ? RTM_DELNEIGH : RTM_NEWNEIGH, wanted_now ? NLM_F_CREATE
+                                                          : forget   ? 0
+                                                                     : NLM_F_REPLACE);
     auto& header = request.header<ndmsg>();
     header.ndm_family = family_of(hop.second);
     header.ndm_ifindex = static_cast<int>(device);

@@ -32,7 +32,8 @@ public:
         std::string outbound_proxy;
         std::string ds_default_socket, ds_default_sockname, ds_ping_socket;
         HopResolver resolve;
-        // True if what `remote` is sent leaves by an interface that has this address of ours; empty: never.
+        // True if what `remote` is sent leaves by an interface that has this address of ours;
+        // empty: never.
         std::function<bool(const IpAddress& local, const IpAddress& remote)> on_the_way;
     };
     explicit PingRoute(Options options) : options_(std::move(options)) {}
@@ -43,7 +44,8 @@ public:
 
     // The first of these that names a listener of the family: attributes ping_socket, sockname,
     // socket, then ds_ping_socket, ds_default_sockname, ds_default_socket; then a listener on the
-    // way to `remote`, as relayed requests have it; then the first listener. Nothing if there is none.
+    // way to `remote`, as relayed requests have it; then the first listener. Nothing if there is
+    // none.
     std::optional<Endpoint> local(const Destination& destination, const IpAddress& remote) const;
 
 private:

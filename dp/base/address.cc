@@ -6,8 +6,8 @@
 namespace lb {
 namespace {
 
-// Strict dotted quad: four decimal numbers 0..255, no sign, no leading zero. Returns the end of what was read, or
-// null.
+// Strict dotted quad: four decimal numbers 0..255, no sign, no leading zero. Returns the end of
+// what was read, or null.
 const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexcept {
     for (int i = 0; i < 4; ++i) {
         if (i != 0) {
@@ -36,8 +36,8 @@ int hex_value(char c) noexcept {
 
 bool parse_ipv6(std::string_view text, std::uint8_t* out) noexcept {
     std::array<std::uint8_t, 16> bytes{};
-    std::size_t count = 0;           // bytes written
-    std::size_t gap = 17;            // where "::" stood; 17: nowhere
+    std::size_t count = 0;  // bytes written
+    std::size_t gap = 17;   // where "::" stood; 17: nowhere
     const char* at = text.data();
     const char* const end = at + text.size();
 
@@ -139,7 +139,9 @@ bool IpAddress::is_multicast() const noexcept {
     return is_ipv4() ? (bytes_[0] & 0xf0) == 0xe0 : is_ipv6() && bytes_[0] == 0xff;
 }
 
-bool IpAddress::is_broadcast() const noexcept { return is_ipv4() && load_be32(data()) == 0xffffffffU; }
+bool IpAddress::is_broadcast() const noexcept {
+    return is_ipv4() && load_be32(data()) == 0xffffffffU;
+}
 
 bool IpAddress::is_loopback() const noexcept {
     if (is_ipv4()) return bytes_[0] == 127;
@@ -153,15 +155,16 @@ bool IpAddress::is_link_local() const noexcept {
 }
 
 bool IpAddress::is_unspecified() const noexcept {
-    return !is_none() && std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t b) { return b == 0; });
+    return !is_none() &&
+           std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t b) { return b == 0; });
 }
 
 bool IpAddress::is_private() const noexcept {
     if (is_ipv6()) return (bytes_[0] & 0xfe) == 0xfc;
     if (!is_ipv4()) return false;
     const std::uint32_t a = load_be32(data());
-    return (a >> 24) == 10 || (a >> 20) == 0xac1 || (a >> 16) == 0xc0a8 || (a >> 22) == (0x64400000U >> 22) ||
-           (a >> 8) == 0xc00000;
+    return (a >> 24) == 10 || (a >> 20) == 0xac1 || (a >> 16) == 0xc0a8 ||
+           (a >> 22) == (0x64400000U >> 22) || (a >> 8) == 0xc00000;
 }
 
 std::size_t IpAddress::write(char* out) const noexcept {

@@ -61,9 +61,7 @@ public:
     // 4, 16 or 0 bytes in network order.
     ConstBytes bytes() const noexcept { return {bytes_.data(), size()}; }
     const std::uint8_t* data() const noexcept { return bytes_.data(); }
-    std::size_t size() const noexcept {
-        return is_ipv4() ? 4 : is_ipv6() ? 16 : 0;
-    }
+    std::size_t size() const noexcept { return is_ipv4() ? 4 : is_ipv6() ? 16 : 0; }
     unsigned bits() const noexcept { return static_cast<unsigned>(size()) * 8; }
 
     bool is_multicast() const noexcept;    // 224/4, ff00::/8
@@ -119,7 +117,8 @@ struct MacAddress {
     std::string text() const;
 
     friend bool operator==(const MacAddress&, const MacAddress&) noexcept = default;
-    friend std::strong_ordering operator<=>(const MacAddress&, const MacAddress&) noexcept = default;
+    friend std::strong_ordering operator<=>(const MacAddress&,
+                                            const MacAddress&) noexcept = default;
 };
 
 struct Prefix {

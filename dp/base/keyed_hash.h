@@ -1,7 +1,8 @@
 #pragma once
 
-// SipHash (Aumasson and Bernstein, 2012) with 64-bit output: the keyed function behind our Via branch, the
-// dialog cookie and the seeds of tables that strangers could otherwise fill with collisions.
+// SipHash (Aumasson and Bernstein, 2012) with 64-bit output: the keyed function behind our Via
+// branch, the dialog cookie and the seeds of tables that strangers could otherwise fill with
+// collisions.
 
 #include <array>
 #include <cstdint>
@@ -20,7 +21,8 @@ struct HashKey {
 std::uint64_t siphash_2_4(const HashKey& key, ConstBytes data) noexcept;
 std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept;
 
-// What a fleet shares (design.md 6.5): one master secret, from which each use gets a key of its own.
+// What a fleet shares (design.md 6.5): one master secret, from which each use gets a key of its
+// own.
 struct Secret {
     HashKey branch;       // Via branch: transaction part
     HashKey reply_route;  // Via branch: where the reply must go next

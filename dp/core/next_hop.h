@@ -29,7 +29,8 @@ struct Way {
     bool dispatched = false;
     bool trusted = false;  // it comes from a destination
     std::string_view uri;  // the Request-URI that rules look at, or the URI that is followed
-    std::uint32_t source_slot = table::Dispatch::kNotADestination;  // of that destination's counters
+    std::uint32_t source_slot =
+        table::Dispatch::kNotADestination;  // of that destination's counters
 };
 
 // What a service does with a request that is dispatched: the first rule that matches, else its own

@@ -26,7 +26,7 @@ struct Scratch {
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here
     WorkerState state;                     // cursors, transaction table, random numbers
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
-    std::string_view unresolved;           // after kResolve: "host[:port]" as in the URI, within the frame
+    std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame
 };
 
 // REQUIRES: packet.bytes() is one received frame, contiguous; headroom >= kEditGrowthMax + 18 and

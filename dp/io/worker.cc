@@ -21,8 +21,8 @@ namespace lb::io {
 
 namespace {
 
-constexpr std::int64_t kTwinPollUs = 20;        // how often a busy worker asks the kernel's side
-constexpr std::int64_t kSleepMaxUs = 100'000;   // every device rings: only time-outs need turns
+constexpr std::int64_t kTwinPollUs = 20;       // how often a busy worker asks the kernel's side
+constexpr std::int64_t kSleepMaxUs = 100'000;  // every device rings: only time-outs need turns
 constexpr std::size_t kTransactionBucketsPerTurn = 4;
 constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
 
@@ -305,7 +305,8 @@ void Worker::Impl::hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept {
     if (slow_path == nullptr || !slow_path->push(mbuf, verdict.action, verdict.interface)) {
         return drop(mbuf, core::DropReason::kSlowPathFull);
     }
-    if (verdict.action == core::Action::kSlowPath) count_relayed();  // by the kernel's hand, but relayed
+    if (verdict.action == core::Action::kSlowPath)
+        count_relayed();  // by the kernel's hand, but relayed
     ++counts.punted;
     ++counts.slow_path;
 }

@@ -40,7 +40,7 @@ using RouteFunction = core::Verdict (*)(net::Packet&, const table::Tables&,
 // What all workers share. Everything outlives the workers; vectors do not change while they run.
 struct Devices {
     std::vector<Port*> ports;       // by device index, as in net::Packet::device
-    std::vector<const Tap*> twins;        // by table::InterfaceIndex; null: none
+    std::vector<const Tap*> twins;  // by table::InterfaceIndex; null: none
     SlowPath* slow_path = nullptr;  // null: such frames are dropped
     const MbufPool* frames = nullptr;
     const MbufPool* jumbos = nullptr;

@@ -30,34 +30,35 @@ enum class FrameError : std::uint8_t {
     kUdpChecksum,  // wrong and the device did not vouch for it; or zero over IPv6
 };
 
-// What one frame is. `source` and `target` have addresses for IPv4/IPv6, ports for unfragmented UDP. For
-// anything that is no IP (ARP, LLDP ...) the addresses are none: the caller punts it.
+// What one frame is. `source` and `target` have addresses for IPv4/IPv6, ports for unfragmented
+// UDP. For anything that is no IP (ARP, LLDP ...) the addresses are none: the caller punts it.
 struct FrameView {
     MacAddress source_mac, target_mac;
-    std::uint16_t ether_type = 0;   // behind the VLAN tag
-    std::uint16_t vlan = kNoVlan;   // from the device or from the bytes
-    std::uint8_t protocol = 0;      // IP protocol behind extension headers; 17 is UDP
-    std::uint8_t ttl = 0;           // or hop limit
-    std::uint8_t dscp = 0;          // the whole DS/ECN byte (traffic class)
-    bool is_fragment = false;       // offset or more-fragments; IPv6: a fragment header
+    std::uint16_t ether_type = 0;  // behind the VLAN tag
+    std::uint16_t vlan = kNoVlan;  // from the device or from the bytes
+    std::uint8_t protocol = 0;     // IP protocol behind extension headers; 17 is UDP
+    std::uint8_t ttl = 0;          // or hop limit
+    std::uint8_t dscp = 0;         // the whole DS/ECN byte (traffic class)
+    bool is_fragment = false;      // offset or more-fragments; IPv6: a fragment header
     bool is_udp = false;
     // Fragments (RFC 791, RFC 8200 4.5)
     bool more_fragments = false;
     std::uint16_t fragment_offset = 0;  // bytes
     std::uint32_t fragment_id = 0;
     ConstBytes fragment_data;  // what follows the IP (fragment) header
-    std::uint32_t next_header_offset = 0;  // IPv6: of the byte in the frame that names the fragment header
+    std::uint32_t next_header_offset =
+        0;  // IPv6: of the byte in the frame that names the fragment header
 
     Endpoint source, target;
-    std::string_view payload;  // UDP payload; padding behind the IP length is not part of it
-    std::uint32_t ip_offset = 0;       // of the IP header in the frame
+    std::string_view payload;     // UDP payload; padding behind the IP length is not part of it
+    std::uint32_t ip_offset = 0;  // of the IP header in the frame
     std::uint32_t payload_offset = 0;  // of the UDP payload in the frame
 };
 
-// kNone also for what is not ours to judge (not IP, not UDP, a second VLAN tag, a source-routed packet). A UDP
-// checksum is verified in software only if `packet.udp_checksum` is kUnknown and `verify_checksum` is set;
-// without `verify_checksum` a device's kBad is not believed either (the way out for a device that lies).
-// On an error `frame` holds what was read before it.
+// kNone also for what is not ours to judge (not IP, not UDP, a second VLAN tag, a source-routed
+// packet). A UDP checksum is verified in software only if `packet.udp_checksum` is kUnknown and
+// `verify_checksum` is set; without `verify_checksum` a device's kBad is not believed either (the
+// way out for a device that lies). On an error `frame` holds what was read before it.
 FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept;
 
 // Addresses of a UDP datagram on its way out.
@@ -67,7 +68,7 @@ struct UdpHeaders {
     Endpoint source, target;       // of one family
     std::uint8_t ttl = 64;
     std::uint8_t dscp = 0;
-    std::uint16_t ip_id = 0;       // IPv4; DF is set when 0
+    std::uint16_t ip_id = 0;  // IPv4; DF is set when 0
 };
 
 // How the UDP checksum gets into the frame.
@@ -76,20 +77,21 @@ enum class ChecksumMode : std::uint8_t {
     kOffload,   // pseudo-header sum here, the device completes it (IPv4 header checksum likewise)
 };
 
-// Writes Ethernet, VLAN, IP and UDP headers in front of `payload_size` payload bytes that start at `payload`.
-// Returns the size of the headers written. REQUIRES: that many writable bytes (<= kHeadersMax) in front of
-// payload, addresses of one family.
+// Writes Ethernet, VLAN, IP and UDP headers in front of `payload_size` payload bytes that start at
+// `payload`. Returns the size of the headers written. REQUIRES: that many writable bytes (<=
+// kHeadersMax) in front of payload, addresses of one family.
 std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
                               std::size_t payload_size, ChecksumMode mode) noexcept;
 
-// The same for a caller that knows the sum over the payload (dp/net/checksum.h), so that a payload of which
-// only the front changed need not be read again. Always kSoftware.
+// The same for a caller that knows the sum over the payload (dp/net/checksum.h), so that a payload
+// of which only the front changed need not be read again. Always kSoftware.
 std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
                                        std::size_t payload_size,
                                        std::uint16_t payload_sum) noexcept;
 
-// Does in software what write_udp_headers() left to the device with kOffload: for a frame that must be
-// fragmented or leaves by a way without offload. Anything but an unfragmented UDP frame stays as it is.
+// Does in software what write_udp_headers() left to the device with kOffload: for a frame that must
+// be fragmented or leaves by a way without offload. Anything but an unfragmented UDP frame stays as
+// it is.
 void complete_checksums(Packet& packet) noexcept;
 
 }  // namespace lb::net

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "dp/base/bytes.h"
 #include "dp/base/assert.h"
+#include "dp/base/bytes.h"
 
 namespace lb::net {
 
@@ -25,7 +25,8 @@ struct Packet {
     std::uint32_t headroom = 0;    // writable bytes in front of data
     std::uint32_t tailroom = 0;    // writable bytes behind data + length
     std::uint16_t device = 0;      // index of the device it came in on (Tables::interface_of)
-    std::uint16_t vlan = kNoVlan;  // VLAN id that the device stripped; a tag in the bytes stays there
+    std::uint16_t vlan =
+        kNoVlan;  // VLAN id that the device stripped; a tag in the bytes stays there
     Checksum udp_checksum = Checksum::kUnknown;
 
     Bytes bytes() noexcept { return {data, length}; }
@@ -33,7 +34,8 @@ struct Packet {
 
     // Moves the front: positive n takes headroom, negative gives some back.
     void grow_front(std::ptrdiff_t n) noexcept {
-        LB_ASSERT(n <= static_cast<std::ptrdiff_t>(headroom) && -n <= static_cast<std::ptrdiff_t>(length));
+        LB_ASSERT(n <= static_cast<std::ptrdiff_t>(headroom) &&
+                  -n <= static_cast<std::ptrdiff_t>(length));
         data -= n;
         length = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(length) + n);
         headroom = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(headroom) - n);

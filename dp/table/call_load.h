@@ -60,7 +60,7 @@ public:
         unsigned hash_size = 9;             // ds_hash_size: 2^n buckets; 1..17
         std::uint32_t expire_s = 7200;      // ds_hash_expire
         std::uint32_t initexpire_s = 7200;  // ds_hash_initexpire
-        HashKey key{};                        // Secret::table
+        HashKey key{};                      // Secret::table
     };
     static std::shared_ptr<CallLoad> create(const Options& options);
 

@@ -38,25 +38,26 @@ inline constexpr ListenerIndex kNoListener = 0xffff;
 // One address:port that we answer on, with the texts that go into messages sent from it.
 struct Listener {
     Endpoint endpoint;
-    std::string name;                 // sockname
-    std::uint32_t service = 0;        // index in Dispatch::services
-    std::string via;                  // "Via: SIP/2.0/UDP 10.77.0.1:5061;branch=", port left out if 5060
-    std::string record_route_uri;     // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
+    std::string name;           // sockname
+    std::uint32_t service = 0;  // index in Dispatch::services
+    std::string via;            // "Via: SIP/2.0/UDP 10.77.0.1:5061;branch=", port left out if 5060
+    std::string
+        record_route_uri;  // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
 };
 
 struct Member {
     DestinationId id{};
-    std::uint32_t flags = 0;       // StateBits
+    std::uint32_t flags = 0;  // StateBits
     std::int32_t priority = 0;
     ListenerIndex listener = kNoListener;  // attr socket/sockname; kNoListener: by family
-    std::uint16_t weight = 0;      // 0..100
-    std::uint16_t rweight = 0;     // 0..100
+    std::uint16_t weight = 0;              // 0..100
+    std::uint16_t rweight = 0;             // 0..100
     std::uint32_t maxload = 0;
-    float latency_estimate = 0;    // milliseconds
+    float latency_estimate = 0;  // milliseconds
     float latency_average = 0;
     bool congestion_control = false;
-    Endpoint endpoint;             // first resolved address; none: not resolved, treated as skipped
-    std::uint32_t text = 0;        // index of its uri, attrs and duid in Set::texts
+    Endpoint endpoint;       // first resolved address; none: not resolved, treated as skipped
+    std::uint32_t text = 0;  // index of its uri, attrs and duid in Set::texts
     std::uint32_t slot = kNoTrafficSlot;  // of its counters; the same as long as its id
 
     bool skipped() const noexcept { return (flags & kSkipped) != 0 || endpoint.address.is_none(); }
@@ -67,7 +68,7 @@ struct Member {
 };
 
 struct MemberText {
-    std::string uri;    // as stored
+    std::string uri;  // as stored
     std::string attrs;
     std::string duid;
     std::string host_port;  // destination text after its scheme, for set_host
@@ -108,15 +109,15 @@ struct Service {
     std::string no_destination_reason = "No destination";
     bool record_route = true;
     bool enable_full_lr = false;
-    bool path = false;       // Path on REGISTER (RFC 3327)
-    bool set_host = false;   // ds_select_domain: rewrite the host of the R-URI
+    bool path = false;      // Path on REGISTER (RFC 3327)
+    bool set_host = false;  // ds_select_domain: rewrite the host of the R-URI
     Nat nat = Nat::kAuto;
     std::string server_header;  // of local replies; empty: none
 };
 
 // Options of the dispatcher module that selection reads.
 struct SelectOptions {
-    std::uint32_t flags = 0;   // 1: user part only; 2: failover list
+    std::uint32_t flags = 0;  // 1: user part only; 2: failover list
     bool use_default = false;
     std::string hash_pvar;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where addresses are: our interfaces and their addresses, routes (longest prefix first) and neighbours.
-// Built by the control plane from config and netlink, then never changed.
+// Where addresses are: our interfaces and their addresses, routes (longest prefix first) and
+// neighbours. Built by the control plane from config and netlink, then never changed.
 //
 // Threads: immutable after build(); any thread reads.
 
@@ -67,18 +67,18 @@ struct Hop {
 
 class Network {
 public:
-    // Never fails: entries that name an interface out of range, a gateway of the other family or no MAC are
-    // left out. Subnets of the interfaces' addresses are on link unless a route for the same prefix says
-    // otherwise. Of neighbours with the same interface and address the first stays.
-    // Cost: linear, about 0.1 us per route or neighbour.
+    // Never fails: entries that name an interface out of range, a gateway of the other family or no
+    // MAC are left out. Subnets of the interfaces' addresses are on link unless a route for the
+    // same prefix says otherwise. Of neighbours with the same interface and address the first
+    // stays. Cost: linear, about 0.1 us per route or neighbour.
     static std::unique_ptr<const Network> build(NetworkState state);
     ~Network();
 
     const std::vector<Interface>& interfaces() const noexcept;
     const Interface& interface(InterfaceIndex index) const noexcept;
 
-    // The interface that a frame with this tag on this device belongs to; kNoInterface for a VLAN that
-    // nobody configured.
+    // The interface that a frame with this tag on this device belongs to; kNoInterface for a VLAN
+    // that nobody configured.
     InterfaceIndex find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept;
 
     // True for an address of one of our interfaces.

@@ -1,9 +1,11 @@
 #pragma once
 
-// Snapshot<T>: one pointer that is replaced as a whole. Readers never wait, take no lock and make no
-// atomic write. liburcu (QSBR flavour) supplies the grace period; this is the only file that says urcu_.
+// Snapshot<T>: one pointer that is replaced as a whole. Readers never wait, take no lock and make
+// no atomic write. liburcu (QSBR flavour) supplies the grace period; this is the only file that
+// says urcu_.
 //
-// Threads: one control thread publishes; each reader thread holds a Reader and calls quiescent() when it
+// Threads: one control thread publishes; each reader thread holds a Reader and calls quiescent()
+// when it
 //          keeps no reference, and goes offline before it sleeps, or publish() waits for ever.
 
 #include <urcu-qsbr.h>
@@ -75,7 +77,8 @@ public:
     // Thread: a registered, online reader, or the publisher. Valid until its next quiescent().
     const T& read() const noexcept { return *current_.load(std::memory_order_acquire); }
 
-    // Thread: the publisher, which is no reader. Returns when no reader uses the old object any more.
+    // Thread: the publisher, which is no reader. Returns when no reader uses the old object any
+    // more.
     void publish(std::unique_ptr<const T> next) noexcept {
         const std::unique_ptr<const T> old(
             current_.exchange(next.release(), std::memory_order_acq_rel));

@@ -81,8 +81,7 @@ bool same_place(const Member& a, const Member& b) {
 
 bool same_for_selection(const Member& a, const Member& b) {
     return a.id == b.id && a.skipped() == b.skipped() && a.draining() == b.draining() &&
-           a.priority == b.priority &&
-           a.weight == b.weight && a.rweight == b.rweight &&
+           a.priority == b.priority && a.weight == b.weight && a.rweight == b.rweight &&
            a.latency_estimate == b.latency_estimate && a.latency_average == b.latency_average &&
            a.congestion_control == b.congestion_control;
 }

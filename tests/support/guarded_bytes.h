@@ -1,7 +1,7 @@
 #pragma once
 
-// A copy of some bytes that ends at an unmapped page: reading one byte too far crashes, even in a release
-// build. With `front` the copy begins right behind an unmapped page instead.
+// A copy of some bytes that ends at an unmapped page: reading one byte too far crashes, even in a
+// release build. With `front` the copy begins right behind an unmapped page instead.
 
 #include <sys/mman.h>
 #include <unistd.h>

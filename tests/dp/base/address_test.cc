@@ -80,12 +80,12 @@ TEST(Address, AgreesWithInetNtopOnRandomAddresses) {
 
 TEST(Address, KnowsItsRanges) {
     const auto at = [](const char* text) { return *IpAddress::parse(text); };
-    for (const char* text : {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.4.4", "100.64.0.1",
-                             "100.127.255.255", "192.0.0.3", "fd00::1"}) {
+    for (const char* text : {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.4.4",
+                             "100.64.0.1", "100.127.255.255", "192.0.0.3", "fd00::1"}) {
         EXPECT_TRUE(at(text).is_private()) << text;
     }
-    for (const char* text : {"11.0.0.1", "172.32.0.1", "172.15.0.1", "100.63.0.1", "100.128.0.0", "192.0.1.1",
-                             "8.8.8.8", "2001:db8::1"}) {
+    for (const char* text : {"11.0.0.1", "172.32.0.1", "172.15.0.1", "100.63.0.1", "100.128.0.0",
+                             "192.0.1.1", "8.8.8.8", "2001:db8::1"}) {
         EXPECT_FALSE(at(text).is_private()) << text;
     }
     EXPECT_TRUE(at("239.1.1.1").is_multicast());
@@ -104,7 +104,8 @@ TEST(Endpoint, RoundTrips) {
         ASSERT_TRUE(endpoint) << text;
         EXPECT_EQ(endpoint->text(), text);
     }
-    for (const char* text : {"192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "2001:db8::1:5060", "[192.0.2.1]:5060", ":5060"}) {
+    for (const char* text : {"192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "2001:db8::1:5060",
+                             "[192.0.2.1]:5060", ":5060"}) {
         EXPECT_FALSE(Endpoint::parse(text)) << text;
     }
 }

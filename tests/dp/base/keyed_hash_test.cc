@@ -9,13 +9,15 @@ namespace lb {
 namespace {
 
 TEST(SipHash, MatchesThePublishedVectors) {
-    // SipHash-2-4, key 00 01 .. 0f, input 00 01 .. (n-1): from the reference implementation's table.
+    // SipHash-2-4, key 00 01 .. 0f, input 00 01 .. (n-1): from the reference implementation's
+    // table.
     const HashKey key{0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
     std::vector<std::uint8_t> input(15);
     std::iota(input.begin(), input.end(), std::uint8_t{0});
     EXPECT_EQ(siphash_2_4(key, {}), 0x726fdb47dd0e0e31ULL);
     EXPECT_EQ(siphash_2_4(key, ConstBytes(input).first(1)), 0x74f839c593dc67fdULL);
-    EXPECT_EQ(siphash_2_4(key, input), 0xa129ca6149be45e5ULL);  // the example of the paper's appendix A
+    EXPECT_EQ(siphash_2_4(key, input),
+              0xa129ca6149be45e5ULL);  // the example of the paper's appendix A
 }
 
 TEST(Secret, GivesEachUseAKeyOfItsOwn) {
