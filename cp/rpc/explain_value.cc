@@ -146,7 +146,8 @@ std::string explanation_text(const Value& value) {
     line(out, "failover", listed(value, "FAILOVER"));
     if (const std::string sent = text_at(value, "MESSAGE"); !sent.empty()) {
         line(out, "sent", text_at(value, "FROM") + " -> " + text_at(value, "TO"));
-        out += "\n" + shown(sent);
+        out += '\n';
+        out += shown(sent);
     }
     return out;
 }

@@ -89,7 +89,7 @@ TEST(LongList, IsTheSameBytesInPieces) {
 TEST(LongList, StartsAgainWhenTheTableChanges) {
     cp::Dispatcher dispatcher({});
     ASSERT_TRUE(dispatcher.load(rows(5000, 5000), no_names, true));
-    const auto list = LongList::begin(dispatcher, "dispatcher.list", {}, 77);
+    const auto list = LongList::begin(dispatcher, "dispatcher.list", Params{}, 77);
     std::string packet;
     ASSERT_FALSE(list->step(dispatcher, packet));
     ASSERT_TRUE(dispatcher.load(rows(3000, 100), no_names, true));
@@ -98,14 +98,14 @@ TEST(LongList, StartsAgainWhenTheTableChanges) {
     ASSERT_TRUE(dispatcher.set_state(30, "all", table::kInactive));
     while (!list->step(dispatcher, packet)) {
     }
-    EXPECT_TRUE(packet == in_one_go(dispatcher, {}));
+    EXPECT_TRUE(packet == in_one_go(dispatcher, Params{}));
 }
 
 TEST(LongList, EndsAlsoWhenTheTableNeverRests) {
     cp::Dispatcher dispatcher({});
     const auto list = [&] {
         EXPECT_TRUE(dispatcher.load(rows(5000, 5000), no_names, true));
-        return LongList::begin(dispatcher, "dispatcher.list", {}, 77);
+        return LongList::begin(dispatcher, "dispatcher.list", Params{}, 77);
     }();
     std::string packet;
     unsigned steps = 1;
@@ -114,27 +114,27 @@ TEST(LongList, EndsAlsoWhenTheTableNeverRests) {
         ASSERT_LT(++steps, 10U);
     }
     EXPECT_EQ(steps, kLongListRestarts + 1);
-    EXPECT_TRUE(packet == in_one_go(dispatcher, {}));
+    EXPECT_TRUE(packet == in_one_go(dispatcher, Params{}));
 }
 
 TEST(LongList, AnEmptiedTableIsAFault) {
     cp::Dispatcher dispatcher({});
     ASSERT_TRUE(dispatcher.load(rows(5000, 5000), no_names, true));
-    const auto list = LongList::begin(dispatcher, "dispatcher.list", {}, 77);
+    const auto list = LongList::begin(dispatcher, "dispatcher.list", Params{}, 77);
     std::string packet;
     ASSERT_FALSE(list->step(dispatcher, packet));
     ASSERT_TRUE(dispatcher.load({}, no_names, true));
     ASSERT_TRUE(list->step(dispatcher, packet));
-    EXPECT_TRUE(packet == in_one_go(dispatcher, {}));
+    EXPECT_TRUE(packet == in_one_go(dispatcher, Params{}));
 }
 
 TEST(LongList, OnlyForLongOnes) {
     cp::Dispatcher dispatcher({});
     ASSERT_TRUE(dispatcher.load(rows(kLongListFrom - 1, 100), no_names, true));
-    EXPECT_EQ(LongList::begin(dispatcher, "dispatcher.list", {}, 1), nullptr);
+    EXPECT_EQ(LongList::begin(dispatcher, "dispatcher.list", Params{}, 1), nullptr);
     ASSERT_TRUE(dispatcher.load(rows(kLongListFrom, 100), no_names, true));
-    EXPECT_NE(LongList::begin(dispatcher, "dispatcher.list", {}, 1), nullptr);
-    EXPECT_EQ(LongList::begin(dispatcher, "dispatcher.reload", {}, 1), nullptr);
+    EXPECT_NE(LongList::begin(dispatcher, "dispatcher.list", Params{}, 1), nullptr);
+    EXPECT_EQ(LongList::begin(dispatcher, "dispatcher.reload", Params{}, 1), nullptr);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #
 #   twin_test.sh ECHO_APPLIANCE net_af_packet0|net_af_xdp0
 set -eu
-appliance=$1 device=$2
+appliance=$(readlink -f "$1") device=$2
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 cd "$(dirname "$0")/../../.."
 LAB=io-twin-$$
