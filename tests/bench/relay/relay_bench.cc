@@ -4,6 +4,7 @@
 //   relay_bench generate WORKLOAD COUNT SEED OUT.pcap [CORPUS FOLDER]
 //   relay_bench check IN.pcap OUT.pcap       one JSON object; exit 1 when a message is wrong
 //   relay_bench stages IN.pcap ROUNDS        nanoseconds and TSC cycles of each step of route()
+//   relay_bench route IN.pcap ROUNDS         route() alone, to be run under a profiler
 
 #include <cstdio>
 #include <cstdlib>
@@ -67,13 +68,23 @@ int stages(int argc, char** argv) {
     return 0;
 }
 
+int route(int argc, char** argv) {
+    if (argc < 4) return fail("route IN.pcap ROUNDS");
+    const test::Frames frames = test::read_pcap(argv[2]);
+    if (frames.empty()) return fail(std::string("no frames in ") + argv[2]);
+    const StageCost cost = measure_route(frames, std::strtoul(argv[3], nullptr, 10));
+    std::printf("{\"ns\":%.1f,\"cycles\":%.0f}\n", cost.ns, cost.cycles);
+    return 0;
+}
+
 int run(int argc, char** argv) {
     const std::string command = argc > 1 ? argv[1] : "";
     if (command == "list") return list();
     if (command == "generate") return generate(argc, argv);
     if (command == "check") return check(argc, argv);
     if (command == "stages") return stages(argc, argv);
-    return fail("list, generate, check or stages");
+    if (command == "route") return route(argc, argv);
+    return fail("list, generate, check, stages or route");
 }
 
 }  // namespace

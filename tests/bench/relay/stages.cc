@@ -135,4 +135,11 @@ std::vector<StageCost> measure_stages(const std::vector<test::Octets>& frames, s
     return costs;
 }
 
+StageCost measure_route(const std::vector<test::Octets>& frames, std::size_t rounds) {
+    const auto appliance = make_appliance();
+    return fastest("route", frames, rounds, [&](net::Packet& packet) {
+        core::route(packet, appliance->tables, *appliance->scratch);
+    });
+}
+
 }  // namespace lb::bench

@@ -22,4 +22,7 @@ struct StageCost {
 // whole function. REQUIRES: frames of make_workload().
 std::vector<StageCost> measure_stages(const std::vector<test::Octets>& frames, std::size_t rounds);
 
+// The whole function alone, the copy of the frame into its buffer included.
+StageCost measure_route(const std::vector<test::Octets>& frames, std::size_t rounds);
+
 }  // namespace lb::bench
