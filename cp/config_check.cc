@@ -11,7 +11,6 @@
 namespace lb::cp {
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
 constexpr const char* kDefaultDb = "sqlite:///var/lib/siplane/siplane.db";
 
 std::string port_key(const PortConfig& port) { return "port \"" + port.name + "\""; }

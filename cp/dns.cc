@@ -24,8 +24,6 @@ constexpr std::chrono::seconds kStale{600};
 // Questions of resolve_now() under way together: as many as a small server's socket buffer takes.
 constexpr std::size_t kTogether = 64;
 
-constexpr std::uint16_t kSipPort = 5060;
-
 std::string lower(std::string_view text) {
     std::string out(text);
     for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;

@@ -14,7 +14,6 @@
 namespace lb::cp {
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
 constexpr MacAddress kOwnMac{{2, 0, 0, 0, 0, 1}};
 constexpr MacAddress kPeerMac{{2, 0, 0, 0, 0, 2}};
 

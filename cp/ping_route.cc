@@ -6,8 +6,6 @@ namespace lb::cp {
 
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
-
 // "<sip:host;lr>" or "sip:host;lr" or "host:port": the part that names the hop.
 std::string with_scheme(std::string_view text) {
     if (text.starts_with('<')) text.remove_prefix(1);

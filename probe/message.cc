@@ -9,8 +9,6 @@ namespace lb::probe {
 
 namespace {
 
-constexpr std::uint16_t kDefaultPort = 5060;
-
 bool is_clean(std::string_view text) noexcept {
     return std::none_of(text.begin(), text.end(), [](char c) {
         return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
@@ -30,7 +28,7 @@ std::string mark(const Secret& secret, std::uint64_t number, std::uint8_t use) {
 void add_local(const Endpoint& local, std::string& out) {
     std::array<char, kEndpointTextMax> text;
     std::string_view shown{text.data(), local.write(text.data())};
-    if (local.port == kDefaultPort) shown = shown.substr(0, shown.rfind(':'));
+    if (local.port == kSipPort) shown = shown.substr(0, shown.rfind(':'));
     out += shown;
 }
 

@@ -175,7 +175,7 @@ Result<std::vector<DestinationRow>> check_table(const Config& config, Findings& 
     }
     Dispatcher model(dispatcher_options(config));
     const auto no_names = [](const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
-        const std::uint16_t port = uri.port != 0 ? uri.port : std::uint16_t{5060};
+        const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
         if (uri.literal) return std::vector<Endpoint>{{*uri.literal, port}};
         return std::vector<Endpoint>{{*IpAddress::parse("192.0.2.1"), port}};  // names: not checked
     };

@@ -95,6 +95,9 @@ private:
     std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest is zero
 };
 
+// SIP's own port: meant wherever none is named (RFC 3261 18.1.1 and 19.1.2, UDP).
+inline constexpr std::uint16_t kSipPort = 5060;
+
 struct Endpoint {
     IpAddress address;
     std::uint16_t port = 0;  // host order

@@ -191,7 +191,7 @@ bool uri_hash_text(std::string_view text, bool user_only, HashText& key) noexcep
     key.x = plain_user(uri);
     key.y = {};
     if (user_only || tel) return true;
-    const std::uint16_t own = uri.scheme == sip::Scheme::kSips && !uri.user_phone ? 5061 : 5060;
+    const std::uint16_t own = uri.scheme == sip::Scheme::kSips && !uri.user_phone ? 5061 : kSipPort;
     key.y = !uri.port_text.empty() && uri.port == own ? uri.host : uri.host_port;
     return true;
 }

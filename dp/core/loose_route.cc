@@ -6,7 +6,6 @@
 namespace lb::core {
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
 constexpr std::size_t kOwnRoutesMax = 2;  // a double Record-Route, no more
 
 struct RouteValue {

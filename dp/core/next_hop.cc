@@ -11,8 +11,6 @@
 namespace lb::core {
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
-
 NextHop refuse(std::uint16_t code, std::string_view reason) noexcept {
     NextHop hop;
     hop.kind = NextHop::Kind::kAnswer;

@@ -9,7 +9,6 @@
 namespace lb::core {
 namespace {
 
-constexpr std::uint16_t kSipPort = 5060;
 constexpr std::int32_t kMaxForwards = 70;
 
 // Appends texts to room taken from the edit list's arena.

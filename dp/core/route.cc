@@ -100,8 +100,7 @@ Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
     const auto sent_by = sip::literal_host(top.host);
-    const Endpoint via{sent_by.value_or(IpAddress()),
-                       top.port != 0 ? top.port : std::uint16_t{5060}};
+    const Endpoint via{sent_by.value_or(IpAddress()), top.port != 0 ? top.port : kSipPort};
     if (context.dispatch().find_listener(via) == table::kNoListener)
         return drop(DropReason::kNotOurVia);
 

@@ -157,7 +157,7 @@ std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noex
 std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {
     const auto address = literal_host(via.received.empty() ? via.host : via.received);
     if (!address || !is_unicast(*address)) return std::nullopt;
-    Endpoint endpoint{*address, via.port == 0 ? std::uint16_t{5060} : via.port};
+    Endpoint endpoint{*address, via.port == 0 ? kSipPort : via.port};
     if (via.rport.empty()) return endpoint;
     if (!parse_port(via.rport, endpoint.port) || endpoint.port == 0) return std::nullopt;
     return endpoint;

@@ -181,7 +181,7 @@ bool is_ack_to_our_reply(const Message& ack, const Secret& secret) noexcept {
 Endpoint reply_target(const Message& request, const Endpoint& source) noexcept {
     const Via& via = request.top_via;
     if (via.has_rport()) return source;
-    return {source.address, via.port == 0 ? std::uint16_t{5060} : via.port};
+    return {source.address, via.port == 0 ? kSipPort : via.port};
 }
 
 }  // namespace lb::sip
