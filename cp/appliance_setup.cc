@@ -210,6 +210,16 @@ void log_state_change(const StateChange& change, std::uint64_t generation) {
          {"generation", std::to_string(generation)}});
 }
 
+void log_slow_path_counters(const SlowPathCounters& counters, std::uint64_t unclaimed) {
+    log(LogLevel::kInfo, "counters.slow_path",
+        {{"taken", std::to_string(counters.taken)},
+         {"sent", std::to_string(counters.sent)},
+         {"unsent", std::to_string(counters.unsent)},
+         {"held", std::to_string(counters.held)},
+         {"dropped", std::to_string(counters.dropped)},
+         {"unclaimed", std::to_string(unclaimed)}});
+}
+
 void log_prober_counters(const Prober& prober) {
     const probe::SchedulerStats& pings = prober.stats();
     const EventHookStats& events = prober.event_stats();

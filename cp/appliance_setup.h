@@ -14,6 +14,7 @@
 #include "cp/dns.h"
 #include "cp/prober.h"
 #include "cp/publisher.h"
+#include "cp/slow_path.h"
 #include "dp/base/keyed_hash.h"
 #include "dp/io/data_plane.h"
 #include "dp/table/call_load.h"
@@ -50,6 +51,7 @@ std::vector<PortStats> port_stats(const std::vector<PortConfig>& ports,
 void log_probed_change(const ProbedChange& change);
 void log_state_change(const StateChange& change, std::uint64_t generation);
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters);
+void log_slow_path_counters(const SlowPathCounters& counters, std::uint64_t unclaimed);
 void log_prober_counters(const Prober& prober);
 void log_publisher_counters(const PublisherStats& stats);
 

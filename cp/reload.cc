@@ -1,0 +1,156 @@
+#include "cp/reload.h"
+
+#include <algorithm>
+#include <ctime>
+#include <string>
+#include <utility>
+
+#include "cp/appliance_setup.h"
+#include "cp/log.h"
+#include "cp/notify.h"
+#include "cp/tables_builder.h"
+
+namespace lb::cp {
+namespace {
+
+constexpr std::size_t kBadRowsLogged = 20;
+
+void log_lines(LogLevel level, const char* event, const char* key,
+               const std::vector<std::string>& lines) {
+    for (std::size_t i = 0; i < std::min(kBadRowsLogged, lines.size()); ++i) {
+        log(level, event, {{key, lines[i]}});
+    }
+}
+
+}  // namespace
+
+Status Reload::load(Dispatcher& into, bool all_or_nothing) {
+    const auto start = Clock::now();
+    auto report = parts_.source.load(parts_.config.dispatcher, into, all_or_nothing);
+    if (!report) {
+        log(LogLevel::kError, "table.refused", {{"reason", report.error().message}});
+        return failed(std::move(report).error());
+    }
+    log_lines(LogLevel::kError, "table.bad_row", "reason", report->bad_rows);
+    log_lines(LogLevel::kWarning, "table.row", "warning", report->warnings);
+    counts_.refused_rows = report->bad_rows.size();
+    const auto cost = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+    log(LogLevel::kInfo, "table.loaded",
+        {{"destinations", std::to_string(report->loaded)},
+         {"sets", std::to_string(into.sets().size())},
+         {"bad", std::to_string(report->bad_rows.size())},
+         {"ms", std::to_string(cost.count())}});
+    return {};
+}
+
+Status Reload::load_first() {
+    if (Status loaded = load(*parts_.dispatcher, false); !loaded) return loaded;
+    parts_.prober->destinations_changed();
+    return parts_.publisher->publish(Publisher::kAll);
+}
+
+Status Reload::table() {
+    Status done = reload_table();
+    count(done.has_value());
+    return done;
+}
+
+Status Reload::reload_table() {
+    if (Status loaded = load(*parts_.dispatcher, true); !loaded) return loaded;
+    parts_.prober->destinations_changed();
+    return parts_.publisher->publish(Publisher::kTable);
+}
+
+void Reload::all() {
+    notify_reloading();
+    const Status done = reload_config();
+    count(done.has_value());
+    if (!done) {
+        log(LogLevel::kError, "reload.refused", {{"reason", done.error().message}});
+    } else {
+        log(LogLevel::kInfo, "reload.done",
+            {{"generation", std::to_string(parts_.publisher->tables().generation)}});
+    }
+    last_ = Clock::now();
+    notify("READY=1");
+}
+
+// Everything that may change while traffic flows.
+Status Reload::reload_config() {
+    auto fresh = load_config(parts_.config.file);
+    if (!fresh) return failed(std::move(fresh).error());
+    for (const std::string& what : needs_restart(parts_.config, *fresh)) {
+        log(LogLevel::kWarning, "config.needs_restart", {{"section", what}});
+    }
+    Config next = merge_reloadable(parts_.config, std::move(*fresh));
+    if (same_model(parts_.config, next)) return keep_model(std::move(next));
+    return change_model(std::move(next));
+}
+
+Status Reload::keep_model(Config next) {
+    std::swap(parts_.config, next);
+    if (Status loaded = reload_table(); !loaded) {
+        std::swap(parts_.config, next);
+        return loaded;
+    }
+    if (Status open = parts_.sockets.listen(kernel_listeners(parts_.config)); !open) return open;
+    parts_.reconfigure_prober();
+    parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
+    return {};
+}
+
+// Listeners or options of the model changed: a new one, as after a restart.
+Status Reload::change_model(Config next) {
+    auto model = std::make_unique<Dispatcher>(dispatcher_options(next));
+    std::swap(parts_.config, next);
+    Status applied = load(*model, true);
+    if (applied) applied = parts_.sockets.listen(kernel_listeners(parts_.config));
+    if (!applied) {
+        std::swap(parts_.config, next);
+        return applied;
+    }
+    parts_.replace_dispatcher(std::move(model));
+    parts_.prober->destinations_changed();
+    parts_.prober->start();
+    parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
+    return parts_.publisher->publish(Publisher::kTable | Publisher::kNetwork);
+}
+
+Status Reload::add(const DestinationRow& row) {
+    const Resolver resolve = parts_.source.resolver(parts_.config.dispatcher);
+    if (Status added = parts_.dispatcher->add(row, resolve); !added) return added;
+    parts_.prober->destinations_changed();
+    return parts_.publisher->publish(Publisher::kTable);
+}
+
+Status Reload::remove(std::int32_t setid, std::string_view uri) {
+    if (Status removed = parts_.dispatcher->remove(setid, uri); !removed) return removed;
+    parts_.prober->destinations_changed();
+    return parts_.publisher->publish(Publisher::kTable);
+}
+
+Result<std::unique_ptr<const table::Dispatch>> Reload::preview() {
+    const std::unique_ptr<Dispatcher> model = parts_.dispatcher->clone();
+    const auto report = parts_.source.load(parts_.config.dispatcher, *model, true);
+    if (!report) return failed(report.error());
+    DispatchCarry carry;
+    carry.workers = parts_.data_plane->workers();
+    carry.seed = parts_.secret.table.k0;
+    return build_dispatch(parts_.config, *model, carry);
+}
+
+bool Reload::try_start() {
+    const std::chrono::seconds delta(parts_.config.dispatcher.reload_delta);
+    const auto now = Clock::now();
+    if (last_ && now - *last_ < delta) return false;
+    last_ = now;
+    return true;
+}
+
+void Reload::count(bool good) {
+    ++(good ? counts_.good : counts_.refused);
+    counts_.last_good = good;
+    counts_.last_time = std::time(nullptr);
+}
+
+}  // namespace lb::cp
