@@ -48,6 +48,7 @@ void count_traffic(const Context& context, const NextHop& next) noexcept {
         next.dispatched && message.method == sip::Method::kInvite && message.to_addr.tag.empty();
     context.scratch.state.traffic.count_request(next.slot, call);
     context.scratch.state.traffic.count_sent(next.source_slot);
+    context.scratch.last_request = {next.slot, next.dispatched};
 }
 
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {

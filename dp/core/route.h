@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dp/base/limits.h"
 #include "dp/core/verdict.h"
 #include "dp/core/worker_state.h"
 #include "dp/net/frame.h"
@@ -18,6 +19,12 @@
 
 namespace lb::core {
 
+// Where the request that was relayed last went, for whoever follows messages.
+struct LastRequest {
+    std::uint32_t slot = kNoTrafficSlot;  // its destination's, if any
+    bool dispatched = false;
+};
+
 // Buffers that one worker reuses for each packet, and the state that selection keeps per worker.
 struct Scratch {
     net::FrameView frame;
@@ -25,6 +32,7 @@ struct Scratch {
     sip::EditList edits;
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here
     WorkerState state;                     // cursors, transaction table, random numbers
+    LastRequest last_request;
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
     std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame
 };

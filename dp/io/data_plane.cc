@@ -70,6 +70,7 @@ struct DataPlane::Impl {
     // Destroyed in reverse: workers, twins, ports, slow path, pools.
     std::optional<MbufPool> frames, jumbos;
     std::unique_ptr<SlowPath> slow_path;
+    std::unique_ptr<Tracing> tracing;
     std::vector<Port> ports;
     std::vector<std::optional<Tap>> twins;
     std::vector<std::unique_ptr<Worker>> workers;
@@ -102,6 +103,7 @@ Status DataPlane::Impl::make_pools(const Eal& eal) {
     Result<std::unique_ptr<SlowPath>> path = SlowPath::create();
     if (!path) return failed(std::move(path).error());
     slow_path = std::move(*path);
+    tracing = std::make_unique<Tracing>(workers_wanted);
     return {};
 }
 
@@ -147,6 +149,7 @@ Devices DataPlane::Impl::shared() {
     for (Port& port : ports) devices.ports.push_back(&port);
     for (std::optional<Tap>& twin : twins) devices.twins.push_back(twin ? &*twin : nullptr);
     devices.slow_path = slow_path.get();
+    devices.traces = &tracing->sessions();
     devices.frames = &*frames;
     devices.jumbos = &*jumbos;
     return devices;
@@ -246,5 +249,6 @@ std::vector<DeviceStats> DataPlane::device_stats() const {
 }
 
 SlowPath& DataPlane::slow_path() noexcept { return *impl_->slow_path; }
+Tracing& DataPlane::tracing() noexcept { return *impl_->tracing; }
 
 }  // namespace lb::io

@@ -17,6 +17,7 @@
 #include "dp/core/counters.h"
 #include "dp/io/eal.h"
 #include "dp/io/slow_path.h"
+#include "dp/io/trace.h"
 #include "dp/io/worker.h"
 #include "dp/table/network.h"
 #include "dp/table/snapshot.h"
@@ -73,6 +74,7 @@ public:
     core::TrafficValues traffic(std::uint32_t slot) const noexcept;   // of all workers
     std::vector<DeviceStats> device_stats() const;
     SlowPath& slow_path() noexcept;
+    Tracing& tracing() noexcept;
 
 private:
     struct Impl;

@@ -13,6 +13,7 @@
 #include "dp/io/idle.h"
 #include "dp/io/linear.h"
 #include "dp/io/punt.h"
+#include "dp/io/trace.h"
 #include "dp/io/tx_buffer.h"
 #include "dp/net/fragment.h"
 #include "dp/net/reassembly.h"
@@ -120,6 +121,7 @@ struct Worker::Impl {
     Clock clock;
     std::optional<table::RcuReader> rcu;
     core::Scratch scratch;
+    TraceTap trace;
     std::vector<RxQueue> rx_queues;
     std::vector<TxBuffer> tx;
     net::Reassembler reassembler;
@@ -138,6 +140,7 @@ bool Worker::Impl::turn() noexcept {
     rcu->quiescent();                               // references taken last turn end here
     const table::Tables& tables = snapshot.read();  // one generation for the whole burst
     const std::uint64_t now = clock.now();          // one clock reading for the whole burst
+    if (devices.traces != nullptr) trace.begin_turn(devices.traces->read(), config.index, now);
     scratch.state.now_ms = clock.ms(now);
     if (busy_since != 0) {
         counts.longest_turn_ns = std::max(counts.longest_turn_ns, clock.ns(now - busy_since));
@@ -174,12 +177,18 @@ void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
     net::Packet packet;
     lend(mbuf, packet);
     describe(mbuf, device, packet);
+    if (trace.active()) [[unlikely]]
+        trace.received(packet, tables);
     core::Verdict verdict = config.route(packet, tables, scratch);
     if (verdict.action == core::Action::kReassemble) {
         mbuf = reassemble(mbuf, packet);
-        if (mbuf == nullptr) return;                      // held, or dropped: counted
+        if (mbuf == nullptr) return;  // held, or dropped: counted
+        if (trace.active()) [[unlikely]]
+            trace.received(packet, tables);
         verdict = config.route(packet, tables, scratch);  // whole now, so it cannot ask again
     }
+    if (trace.active()) [[unlikely]]
+        trace.decided(packet, verdict, scratch);
     settle(mbuf, packet, verdict, tables);
 }
 

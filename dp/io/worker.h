@@ -27,6 +27,7 @@
 #include "dp/io/port.h"
 #include "dp/io/slow_path.h"
 #include "dp/io/tap.h"
+#include "dp/io/trace.h"
 #include "dp/table/snapshot.h"
 
 namespace lb::io {
@@ -42,6 +43,7 @@ struct Devices {
     std::vector<Port*> ports;       // by device index, as in net::Packet::device
     std::vector<const Tap*> twins;  // by table::InterfaceIndex; null: none
     SlowPath* slow_path = nullptr;  // null: such frames are dropped
+    const table::Snapshot<TraceSession>* traces = nullptr;  // null: nobody follows messages
     const MbufPool* frames = nullptr;
     const MbufPool* jumbos = nullptr;
 };

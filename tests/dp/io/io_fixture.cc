@@ -86,6 +86,7 @@ PcapBench::PcapBench(std::vector<PortSpec> specs, io::RouteFunction route, unsig
     }
     for (io::Port& port : ports) devices.ports.push_back(&port);
     devices.slow_path = slow_path.get();
+    devices.traces = &tracing.sessions();
     devices.frames = &*frames;
     devices.jumbos = &*jumbos;
 

@@ -57,6 +57,7 @@ public:
     TempDir dir;
     std::optional<io::MbufPool> frames, jumbos;
     std::unique_ptr<io::SlowPath> slow_path;
+    io::Tracing tracing{1};
     std::vector<io::Port> ports;
     std::unique_ptr<table::Snapshot<table::Tables>> snapshot;
     std::unique_ptr<io::Worker> worker;
