@@ -1,5 +1,6 @@
 #include "cp/ping_route.h"
 
+#include "cp/socket_text.h"
 #include "dp/sip/uri.h"
 
 namespace lb::cp {
@@ -12,15 +13,6 @@ std::string with_scheme(std::string_view text) {
     text = text.substr(0, text.find('>'));
     const bool has_scheme = text.starts_with("sip:") || text.starts_with("sips:");
     return (has_scheme ? "" : "sip:") + std::string(text);
-}
-
-// "udp:127.0.0.1:5080", "127.0.0.1", "udp:[2001:db8::1]:5060": protocol and port may be missing.
-std::optional<Endpoint> parse_socket(std::string_view text) {
-    if (text.starts_with("udp:")) text.remove_prefix(4);
-    if (const auto endpoint = Endpoint::parse(text)) return endpoint;
-    const auto address = sip::literal_host(text);
-    if (!address) return std::nullopt;
-    return Endpoint{*address, kSipPort};
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
-// "udp:10.0.0.1:5060", how Kamailio writes a local socket: protocol and port may be left out (UDP,
-// 5060).
+// "udp:10.0.0.1:5060", how Kamailio writes a local socket: protocol (in any case) and port may be
+// left out (UDP, 5060), and only IPv6 stands in brackets.
 
 #include <optional>
 #include <string_view>

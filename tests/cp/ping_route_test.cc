@@ -47,6 +47,8 @@ TEST(PingRoute, ChoosesWhereToSendFrom) {
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
     attrs.ping_socket = "udp:127.0.60.1";
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    attrs.ping_socket = "UDP:127.0.60.1";
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5060") << "as the table reads it for relaying";
     attrs.ping_socket = "udp:127.0.60.9:5060";
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "nobody listens there: the next choice";
 

@@ -59,8 +59,8 @@ TEST(TablesBuilder, SocketTexts) {
     EXPECT_EQ(parse_socket("10.0.0.1:5060")->text(), "10.0.0.1:5060");
     EXPECT_EQ(parse_socket("udp:[::1]:5")->text(), "[::1]:5");
     EXPECT_EQ(parse_socket("udp:[::1]")->text(), "[::1]:5060");
-    for (const char* bad :
-         {"", "tcp:10.0.0.1:5060", "sip:10.0.0.1:5060", "junk", "udp:", "udp:[::1"}) {
+    for (const char* bad : {"", "tcp:10.0.0.1:5060", "sip:10.0.0.1:5060", "junk",
+                            "udp:", "udp:[::1", "udp:[10.0.0.1]"}) {
         EXPECT_FALSE(parse_socket(bad)) << bad;
     }
 }
