@@ -17,6 +17,7 @@
 #include "cli/stats.h"
 #include "cli/top.h"
 #include "cp/rpc/client.h"
+#include "cp/rpc/command_line.h"
 
 namespace lb::cli {
 namespace {
@@ -220,11 +221,7 @@ int main_of(int argc, char** argv) {
     CLI::App app{"Asks and commands the SIP load balancer siplaned.", "siplanectl"};
     Command command;
     describe(app, command);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? kOk : kUsage;
-    }
+    if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
     const std::vector<std::string> rest = app.remaining();
     command.words.insert(command.words.end(), rest.begin(), rest.end());
     command.json =

@@ -1,5 +1,5 @@
 // siplaned: the daemon. Exit status: 0 after SIGTERM or a good --check, 1 if it cannot start, 2 on
-// a configuration error, which is named as file:line: key.
+// a configuration error, which is named as file:line: key, or on a wrong option.
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -8,6 +8,7 @@
 
 #include "cp/appliance.h"
 #include "cp/log.h"
+#include "cp/rpc/command_line.h"
 #include "cp/tables_builder.h"
 
 namespace lb::cp {
@@ -48,7 +49,7 @@ int run(int argc, char** argv) {
     app.add_option("-c,--config", file, "configuration file")->capture_default_str();
     app.add_flag("--check", only_check, "check the configuration and exit");
     app.set_version_flag("-V,--version", "siplaned " SIPLANE_VERSION);
-    CLI11_PARSE(app, argc, argv);
+    if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
 
     auto config = load_config(file);
     if (!config) return complain(config.error(), kBadConfig);

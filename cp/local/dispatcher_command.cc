@@ -9,13 +9,14 @@
 #include <optional>
 
 #include "cp/local/commands.h"
+#include "cp/rpc/command_line.h"
 #include "cp/rpc/json_text.h"
 #include "cp/store.h"
 
 namespace lb::cp {
 namespace {
 
-enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2 };
+enum ExitCode : int { kOk = 0, kFailed = 1 };
 
 struct Command {
     std::string config_file = kDefaultConfig;
@@ -163,11 +164,7 @@ int dispatcher_command(int argc, char** argv) {
     CLI::App app{"The dispatcher table in the database.", "siplanectl dispatcher"};
     Command command;
     describe(app, command);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? kOk : kUsage;
-    }
+    if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
     if (app.got_subcommand("show")) return show(command);
     return app.got_subcommand("add") ? add(command) : remove(command);
 }

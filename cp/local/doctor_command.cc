@@ -16,6 +16,7 @@
 #include "cp/explain_tables.h"
 #include "cp/local/commands.h"
 #include "cp/rpc/client.h"
+#include "cp/rpc/command_line.h"
 #include "cp/tables_builder.h"
 
 namespace lb::cp {
@@ -382,11 +383,7 @@ int doctor_command(int argc, char** argv) {
     app.add_option("-s,--socket", socket, "Control socket (default: the configuration's first)");
     app.add_flag("--tsv", tsv, "Tab-separated: grade, subject, finding, advice");
     app.footer("Exit status: 0 nothing is bad, 1 something is.");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
-    }
+    if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
     Findings findings(tsv);
     examine(config_file, socket, findings);
     return findings.any_bad() ? 1 : 0;

@@ -18,6 +18,7 @@
 #include "cp/explain_tables.h"
 #include "cp/local/commands.h"
 #include "cp/rpc/client.h"
+#include "cp/rpc/command_line.h"
 #include "cp/rpc/explain_value.h"
 #include "cp/rpc/json_text.h"
 #include "dp/sip/parser.h"
@@ -339,11 +340,7 @@ int explain_command(int argc, char** argv) {
     CLI::App app{"Says where a SIP message would go, and why.", "siplanectl explain"};
     Command command;
     describe(app, command);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? kOk : kUsage;
-    }
+    if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
     if (!command.is_offline() && !command.lines &&
         (command.offline.set || !command.offline.algorithm.empty())) {
         return complain("--set and --algorithm go with --db, --list-file or --config", kUsage);
