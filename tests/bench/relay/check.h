@@ -22,7 +22,9 @@ struct CheckReport {
     std::size_t sent() const noexcept { return requests + replies + local + wrong; }
 };
 
+// Frames as they were received and sent, fragments among them; `sent` in the report counts
+// datagrams.
 CheckReport check_relayed(const std::vector<test::Octets>& input,
-                          const std::vector<test::Octets>& output);
+                          const std::vector<test::Octets>& sent);
 
 }  // namespace lb::bench
