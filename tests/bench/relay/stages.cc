@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
-#include <memory>
 
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
@@ -16,8 +15,7 @@
 #include "dp/core/send.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
-#include "tests/bench/relay/workload.h"
-#include "tests/support/appliance.h"
+#include "tests/bench/relay/bench_appliance.h"
 
 namespace lb::bench {
 namespace {
@@ -27,33 +25,6 @@ constexpr std::size_t kBufferSize = 4096;
 // In the order of route(); each runs everything up to and with itself.
 constexpr std::array kStages{"copy",     "frame",     "parse", "uris", "transaction",
                              "next_hop", "edit_list", "apply", "send"};
-
-std::unique_ptr<test::Appliance> make_appliance() {
-    auto made = std::make_unique<test::Appliance>();
-    made->network.interfaces[0].mac = kServiceMac;
-    made->listen(std::string(kService4) + ":5060", 0);
-    made->listen("[" + std::string(kService6) + "]:5060", 1);
-    std::vector<std::string> ipv4, ipv6;
-    for (unsigned i = 0; i < kDestinations; ++i) {
-        ipv4.push_back(destination_address(i, false) + ":5060");
-        ipv6.push_back("[" + destination_address(i, true) + "]:5060");
-        made->add_neighbour(destination_address(i, false));
-        made->add_neighbour(destination_address(i, true));
-    }
-    made->add_set(1, ipv4);
-    made->add_set(2, ipv6);
-    made->dispatch.services[0].set = 1;
-    made->dispatch.services[1].set = 2;
-    for (const char* gateway : {"10.77.0.254", "fd77::fe"}) {
-        made->add_neighbour(gateway);
-        const IpAddress address = *IpAddress::parse(gateway);
-        made->network.routes.push_back(
-            {*Prefix::parse(address.is_ipv4() ? "0.0.0.0/0" : "::/0"), 0, address, 0});
-    }
-    made->tables.secret = bench_secret();
-    made->build();
-    return made;
-}
 
 // The steps of a request up to number `last`; a reply stops behind the parser.
 void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch& scratch,
@@ -116,7 +87,7 @@ StageCost fastest(const char* name, const std::vector<test::Octets>& frames, std
 }  // namespace
 
 std::vector<StageCost> measure_stages(const std::vector<test::Octets>& frames, std::size_t rounds) {
-    const auto appliance = make_appliance();
+    const auto appliance = make_bench_appliance();
     core::Scratch& scratch = *appliance->scratch;
     std::vector<StageCost> costs;
     StageCost before{"", 0, 0};
@@ -136,7 +107,7 @@ std::vector<StageCost> measure_stages(const std::vector<test::Octets>& frames, s
 }
 
 StageCost measure_route(const std::vector<test::Octets>& frames, std::size_t rounds) {
-    const auto appliance = make_appliance();
+    const auto appliance = make_bench_appliance();
     return fastest("route", frames, rounds, [&](net::Packet& packet) {
         core::route(packet, appliance->tables, *appliance->scratch);
     });

@@ -32,7 +32,10 @@ std::string word(Random& random, std::size_t size) {
 }
 
 std::string bracketed(const std::string& address) {
-    return address.find(':') == std::string::npos ? address : "[" + address + "]";
+    if (address.find(':') == std::string::npos) return address;
+    std::string text = address;
+    text.insert(0, 1, '[').push_back(']');
+    return text;
 }
 
 Call make_call(Random& random, bool ipv6) {
