@@ -6,25 +6,37 @@
 namespace lb {
 namespace {
 
-// Strict dotted quad: four decimal numbers 0..255, no sign, no leading zero. Returns the end of
-// what was read, or null.
-const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexcept {
-    for (int i = 0; i < 4; ++i) {
-        if (i != 0) {
-            if (at == end || *at != '.') return nullptr;
+// One decimal number 0..255 without sign or leading zero. Returns its end, or null.
+[[gnu::always_inline]] inline const char* parse_octet(const char* at, const char* end,
+                                                      std::uint8_t* out) noexcept {
+    const auto digit_at = [end](const char* digit) {  // 10 and more: none
+        return digit == end ? 255U : static_cast<unsigned>(static_cast<unsigned char>(*digit)) - '0';
+    };
+    unsigned value = digit_at(at);
+    if (value > 9) return nullptr;
+    if (const unsigned second = digit_at(++at); second <= 9) {
+        if (value == 0) return nullptr;
+        value = value * 10 + second;
+        if (const unsigned third = digit_at(++at); third <= 9) {
+            value = value * 10 + third;
+            if (value > 255) return nullptr;
             ++at;
         }
-        const char* const first = at;
-        unsigned value = 0;
-        while (at != end && *at >= '0' && *at <= '9' && at - first < 4) {
-            value = value * 10 + static_cast<unsigned>(*at - '0');
-            ++at;
-        }
-        if (at == first || at - first > 3 || value > 255) return nullptr;
-        if (*first == '0' && at - first > 1) return nullptr;
-        out[i] = static_cast<std::uint8_t>(value);
     }
+    *out = static_cast<std::uint8_t>(value);
     return at;
+}
+
+// Strict dotted quad. Returns the end of what was read, or null.
+const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexcept {
+    for (int i = 0; i < 3; ++i) {
+        at = parse_octet(at, end, out + i);
+        if (at == nullptr || at == end || *at != '.') return nullptr;
+        ++at;
+    }
+    at = parse_octet(at, end, out + 3);
+    const bool too_long = at != nullptr && at != end && *at >= '0' && *at <= '9';
+    return too_long ? nullptr : at;
 }
 
 int hex_value(char c) noexcept {
@@ -96,31 +108,28 @@ char* write_decimal(char* out, unsigned value) noexcept {
     return std::to_chars(out, out + 10, value).ptr;
 }
 
-// The numbers 0 to 255 as text; [3] is the length.
+// The numbers 0 to 255 as text with a dot behind, and how long that is.
+struct OctetText {
+    char text[4];
+    std::uint32_t size;
+};
 constexpr auto kOctets = [] {
-    std::array<std::array<char, 4>, 256> rows{};
+    std::array<OctetText, 256> rows{};
     for (unsigned value = 0; value < 256; ++value) {
-        std::size_t size = 0;
+        OctetText& row = rows[value];
         for (unsigned unit = value > 99 ? 100 : value > 9 ? 10 : 1; unit != 0; unit /= 10) {
-            rows[value][size++] = static_cast<char>('0' + value / unit % 10);
+            row.text[row.size++] = static_cast<char>('0' + value / unit % 10);
         }
-        rows[value][3] = static_cast<char>(size);
+        row.text[row.size++] = '.';
     }
     return rows;
 }();
 
-// REQUIRES: 4 writable chars, one more than the longest number.
-char* write_octet(char* out, std::uint8_t value) noexcept {
-    std::memcpy(out, kOctets[value].data(), 4);
-    return out + kOctets[value][3];
-}
-
-std::uint64_t mix(std::uint64_t x) noexcept {  // the finaliser of MurmurHash3
-    x ^= x >> 33;
-    x *= 0xff51afd7ed558ccdULL;
-    x ^= x >> 33;
-    x *= 0xc4ceb9fe1a85ec53ULL;
-    return x ^ (x >> 33);
+// REQUIRES: 4 writable chars.
+char* write_octet_and_dot(char* out, std::uint8_t value) noexcept {
+    const OctetText& row = kOctets[value];
+    std::memcpy(out, row.text, 4);
+    return out + row.size;
 }
 
 }  // namespace
@@ -135,16 +144,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
     return from_ipv6(bytes.data());
 }
 
-bool IpAddress::is_multicast() const noexcept {
-    return is_ipv4() ? (bytes_[0] & 0xf0) == 0xe0 : is_ipv6() && bytes_[0] == 0xff;
-}
-
-bool IpAddress::is_broadcast() const noexcept {
-    return is_ipv4() && load_be32(data()) == 0xffffffffU;
-}
-
-bool IpAddress::is_loopback() const noexcept {
-    if (is_ipv4()) return bytes_[0] == 127;
+bool IpAddress::is_ipv6_loopback() const noexcept {
     return is_ipv6() && bytes_[15] == 1 &&
            std::all_of(bytes_.begin(), bytes_.end() - 1, [](std::uint8_t b) { return b == 0; });
 }
@@ -155,8 +155,7 @@ bool IpAddress::is_link_local() const noexcept {
 }
 
 bool IpAddress::is_unspecified() const noexcept {
-    return !is_none() &&
-           std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t b) { return b == 0; });
+    return !is_none() && word(1) == 0 && word(9) == 0;
 }
 
 bool IpAddress::is_private() const noexcept {
@@ -170,11 +169,8 @@ bool IpAddress::is_private() const noexcept {
 std::size_t IpAddress::write(char* out) const noexcept {
     char* at = out;
     if (is_ipv4()) {
-        for (std::size_t i = 0; i < 4; ++i) {
-            if (i != 0) *at++ = '.';
-            at = write_octet(at, bytes_[i]);
-        }
-        return static_cast<std::size_t>(at - out);
+        for (std::size_t i = 0; i < 4; ++i) at = write_octet_and_dot(at, bytes_[i]);
+        return static_cast<std::size_t>(at - out) - 1;  // the last dot is no part of it
     }
     if (!is_ipv6()) return 0;
 
@@ -292,20 +288,5 @@ Prefix Prefix::network() const noexcept {
 }
 
 std::string Prefix::text() const { return address.text() + "/" + std::to_string(length); }
-
-std::uint64_t hash_of(const IpAddress& address) noexcept {
-    std::uint64_t high = 0, low = 0;
-    if (address.is_ipv4()) {
-        low = load_be32(address.data());
-    } else if (address.is_ipv6()) {
-        std::memcpy(&high, address.data(), 8);
-        std::memcpy(&low, address.data() + 8, 8);
-    }
-    return mix(mix(high ^ 0x9e3779b97f4a7c15ULL) ^ low);
-}
-
-std::uint64_t hash_of(const Endpoint& endpoint) noexcept {
-    return mix(hash_of(endpoint.address) + endpoint.port);
-}
 
 }  // namespace lb

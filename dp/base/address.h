@@ -64,9 +64,15 @@ public:
     std::size_t size() const noexcept { return is_ipv4() ? 4 : is_ipv6() ? 16 : 0; }
     unsigned bits() const noexcept { return static_cast<unsigned>(size()) * 8; }
 
-    bool is_multicast() const noexcept;    // 224/4, ff00::/8
-    bool is_broadcast() const noexcept;    // 255.255.255.255
-    bool is_loopback() const noexcept;     // 127/8, ::1
+    bool is_multicast() const noexcept {  // 224/4, ff00::/8
+        return is_ipv4() ? (bytes_[0] & 0xf0) == 0xe0 : is_ipv6() && bytes_[0] == 0xff;
+    }
+    bool is_broadcast() const noexcept {  // 255.255.255.255
+        return is_ipv4() && load_be32(data()) == 0xffffffffU;
+    }
+    bool is_loopback() const noexcept {  // 127/8, ::1
+        return is_ipv4() ? bytes_[0] == 127 : is_ipv6_loopback();
+    }
     bool is_link_local() const noexcept;   // 169.254/16, fe80::/10
     bool is_unspecified() const noexcept;  // 0.0.0.0, ::
     // The ranges nathelper calls private: 10/8, 172.16/12, 192.168/16, 100.64/10, 192.0.0.0/24
@@ -78,19 +84,24 @@ public:
     std::size_t write(char* out) const noexcept;
     std::string text() const;
 
-    friend bool operator==(const IpAddress& a, const IpAddress& b) noexcept {
+    // Eight bytes of the value itself, whose first byte is the family: for compares and hashes.
+    // REQUIRES: at <= 9.
+    std::uint64_t word(std::size_t at) const noexcept {
         static_assert(sizeof(IpAddress) == 17, "a family and sixteen bytes");
-        const auto word = [](const IpAddress& address, std::size_t at) {
-            std::uint64_t value;
-            std::memcpy(&value, reinterpret_cast<const char*>(&address) + at, sizeof value);
-            return value;
-        };
-        return ((word(a, 0) ^ word(b, 0)) | (word(a, 8) ^ word(b, 8))) == 0 &&
-               a.bytes_[15] == b.bytes_[15];
+        std::uint64_t value;
+        std::memcpy(&value, reinterpret_cast<const char*>(this) + at, sizeof value);
+        return value;
+    }
+
+    friend bool operator==(const IpAddress& a, const IpAddress& b) noexcept {
+        return a.word(0) == b.word(0) &&
+               ((a.word(8) ^ b.word(8)) | (a.word(9) ^ b.word(9))) == 0;
     }
     friend std::strong_ordering operator<=>(const IpAddress&, const IpAddress&) noexcept = default;
 
 private:
+    bool is_ipv6_loopback() const noexcept;
+
     Family family_ = Family::kNone;
     std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest is zero
 };
@@ -137,9 +148,24 @@ struct Prefix {
     friend std::strong_ordering operator<=>(const Prefix&, const Prefix&) noexcept = default;
 };
 
+// Both halves of a product of two words: every bit of the result hangs on every bit of them.
+inline std::uint64_t fold_product(std::uint64_t a, std::uint64_t b) noexcept {
+    __extension__ using Product = unsigned __int128;
+    const Product product = static_cast<Product>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
 // Mixes an endpoint or address for hash tables that are not exposed to crafted collisions: tables
-// are built by the control plane and bounded in probe length by their builders.
-std::uint64_t hash_of(const IpAddress& address) noexcept;
-std::uint64_t hash_of(const Endpoint& endpoint) noexcept;
+// are built by the control plane and bounded in probe length by their builders. Well mixed in all
+// bits; not the same in another release.
+inline std::uint64_t hash_of(const IpAddress& address) noexcept {
+    constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15, kOther = 0xe7037ed1a0b428db;
+    if (address.is_ipv4()) return fold_product(load_be32(address.data()), kOdd);
+    return fold_product(address.word(1) ^ kOdd, fold_product(address.word(9), kOther) + kOdd);
+}
+
+inline std::uint64_t hash_of(const Endpoint& endpoint) noexcept {
+    return fold_product(hash_of(endpoint.address) + endpoint.port, 0xd6e8feb86659fd93);
+}
 
 }  // namespace lb

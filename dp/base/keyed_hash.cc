@@ -41,11 +41,27 @@ std::uint64_t siphash(const HashKey& key, ConstBytes data) noexcept {
     };
 
     const std::uint8_t* at = data.data();
-    std::size_t left = data.size();
-    for (; left >= 8; left -= 8, at += 8) absorb(load_le64(at));
-    std::uint64_t last = static_cast<std::uint64_t>(data.size()) << 56;
-    if (left != 0 && data.size() >= 8) {  // the last eight bytes, without those that are in
-        last |= load_le64(at + left - 8) >> (64 - 8 * left);
+    const std::size_t size = data.size();
+    // Four words a turn and what is left by its bits: a loop over words is a fifth of the work.
+    for (std::size_t turns = size / 32; turns != 0; --turns, at += 32) {
+        absorb(load_le64(at));
+        absorb(load_le64(at + 8));
+        absorb(load_le64(at + 16));
+        absorb(load_le64(at + 24));
+    }
+    if ((size & 16) != 0) {
+        absorb(load_le64(at));
+        absorb(load_le64(at + 8));
+        at += 16;
+    }
+    if ((size & 8) != 0) {
+        absorb(load_le64(at));
+        at += 8;
+    }
+    const std::size_t left = size % 8;
+    std::uint64_t last = static_cast<std::uint64_t>(size) << 56;
+    if (size >= 8) {  // the last eight bytes, without those that are in
+        last |= load_le64(at + left - 8) >> (56 - 8 * left) >> 8;
     } else {
         for (std::size_t i = 0; i < left; ++i) last |= static_cast<std::uint64_t>(at[i]) << (8 * i);
     }

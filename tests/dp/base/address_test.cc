@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "tests/support/guarded_bytes.h"
 
@@ -58,6 +61,73 @@ TEST(Address, ParsesStrictlyAndPrintsCanonically) {
         ASSERT_EQ(address.has_value(), row.canonical != nullptr) << row.text;
         if (address) {
             EXPECT_EQ(address->text(), row.canonical) << row.text;
+        }
+    }
+}
+
+TEST(Address, AgreesWithInetPtonOnQuadsAndWhatLooksLikeThem) {
+    std::mt19937 random(8);
+    int accepted = 0;
+    for (int i = 0; i < 20000; ++i) {
+        std::string text;
+        const std::size_t numbers = random() % 16 == 0 ? random() % 6 : 4;
+        for (std::size_t n = 0; n < numbers; ++n) {
+            if (n != 0) text += '.';
+            text += std::to_string(random() % (random() % 8 == 0 ? 1200 : 256));
+        }
+        if (random() % 4 == 0 && !text.empty()) {
+            constexpr std::string_view kOdd = "0123456789.. -+x/:";
+            text[random() % text.size()] = kOdd[random() % kOdd.size()];
+        }
+        if (random() % 8 == 0 && !text.empty()) text.resize(random() % text.size());
+        const test::GuardedBytes guarded(text);
+        std::uint8_t expected[4];
+        const bool good = inet_pton(AF_INET, text.c_str(), expected) == 1;
+        const auto address = IpAddress::parse(guarded.text());
+        ASSERT_EQ(address.has_value() && address->is_ipv4(), good) << text;
+        if (!good) continue;
+        ++accepted;
+        ASSERT_EQ(*address, IpAddress::from_ipv4(expected)) << text;
+        ASSERT_EQ(address->text(), text);
+    }
+    EXPECT_GT(accepted, 2000);
+}
+
+TEST(Address, HashesEveryPartOfAnEndpoint) {
+    std::mt19937 random(9);
+    for (const std::size_t size : {std::size_t{4}, std::size_t{16}}) {
+        std::uint8_t bytes[16];
+        for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+        const auto hash = [&](std::uint16_t port) {
+            const auto make = size == 4 ? IpAddress::from_ipv4 : IpAddress::from_ipv6;
+            return hash_of(Endpoint{make(bytes), port});
+        };
+        const std::uint64_t before = hash(5060);
+        EXPECT_NE(hash(5061) & 0xffffffff, before & 0xffffffff);
+        for (std::size_t i = 0; i < size; ++i) {  // both halves: tables take bits of either
+            bytes[i] ^= 1;
+            EXPECT_NE(hash(5060) & 0xffffffff, before & 0xffffffff) << i;
+            EXPECT_NE(hash(5060) >> 32, before >> 32) << i;
+            bytes[i] ^= 1;
+        }
+    }
+}
+
+TEST(Address, SpreadsNeighboursOverATable) {
+    // Half full, as the indexes are: at random 39 % of the slots would hold something.
+    for (const bool ipv6 : {false, true}) {
+        std::vector<int> low(2048), high(2048);
+        for (std::uint32_t i = 0; i < 1024; ++i) {
+            std::uint8_t bytes[16] = {0x20, 0x01, 0x0d, 0xb8};
+            store_be32(bytes + (ipv6 ? 12 : 0), 0x0a4d0000 + i);
+            const std::uint64_t hash =
+                hash_of(ipv6 ? IpAddress::from_ipv6(bytes) : IpAddress::from_ipv4(bytes));
+            ++low[hash % 2048];
+            ++high[hash >> 53];
+        }
+        for (const std::vector<int>* table : {&low, &high}) {
+            EXPECT_GT(std::ranges::count_if(*table, [](int n) { return n != 0; }), 700) << ipv6;
+            EXPECT_LT(*std::ranges::max_element(*table), 9);
         }
     }
 }

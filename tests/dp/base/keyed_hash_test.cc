@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <numeric>
+#include <random>
+#include <string>
 #include <vector>
+
+#include "tests/support/guarded_bytes.h"
 
 namespace lb {
 namespace {
@@ -18,6 +23,51 @@ TEST(SipHash, MatchesThePublishedVectors) {
     EXPECT_EQ(siphash_2_4(key, ConstBytes(input).first(1)), 0x74f839c593dc67fdULL);
     EXPECT_EQ(siphash_2_4(key, input),
               0xa129ca6149be45e5ULL);  // the example of the paper's appendix A
+}
+
+// SipHash as its paper says it, byte by byte.
+std::uint64_t slow_siphash(const HashKey& key, ConstBytes data, int compress, int finish) {
+    std::uint64_t v[4] = {key.k0 ^ 0x736f6d6570736575ULL, key.k1 ^ 0x646f72616e646f6dULL,
+                          key.k0 ^ 0x6c7967656e657261ULL, key.k1 ^ 0x7465646279746573ULL};
+    const auto half = [&](int a, int b, int c, int d, int s, int t) {
+        v[a] += v[b];
+        v[c] += v[d];
+        v[b] = std::rotl(v[b], s) ^ v[a];
+        v[d] = std::rotl(v[d], t) ^ v[c];
+        v[a] = std::rotl(v[a], 32);
+    };
+    const auto rounds = [&](int count) {
+        for (int i = 0; i < count; ++i) {
+            half(0, 1, 2, 3, 13, 16);
+            half(2, 1, 0, 3, 17, 21);
+        }
+    };
+    for (std::size_t word = 0; word <= data.size() / 8; ++word) {
+        std::uint64_t m = 0;
+        for (std::size_t i = 0; i < 8 && 8 * word + i < data.size(); ++i) {
+            m |= static_cast<std::uint64_t>(data[8 * word + i]) << (8 * i);
+        }
+        if (word == data.size() / 8) m |= static_cast<std::uint64_t>(data.size()) << 56;
+        v[3] ^= m;
+        rounds(compress);
+        v[0] ^= m;
+    }
+    v[2] ^= 0xff;
+    rounds(finish);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+TEST(SipHash, AgreesWithItsSlowTwinAtEveryLength) {
+    std::mt19937_64 random(5);
+    for (std::size_t size = 0; size < 300; ++size) {
+        std::string text(size, ' ');
+        for (char& c : text) c = static_cast<char>(random());
+        const test::GuardedBytes guarded(text);
+        const HashKey key{random(), random()};
+        const ConstBytes data = as_bytes(guarded.text());
+        ASSERT_EQ(siphash_2_4(key, data), slow_siphash(key, data, 2, 4)) << size;
+        ASSERT_EQ(siphash_1_3(key, data), slow_siphash(key, data, 1, 3)) << size;
+    }
 }
 
 TEST(Secret, GivesEachUseAKeyOfItsOwn) {
