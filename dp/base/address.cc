@@ -10,7 +10,8 @@ namespace {
 [[gnu::always_inline]] inline const char* parse_octet(const char* at, const char* end,
                                                       std::uint8_t* out) noexcept {
     const auto digit_at = [end](const char* digit) {  // 10 and more: none
-        return digit == end ? 255U : static_cast<unsigned>(static_cast<unsigned char>(*digit)) - '0';
+        return digit == end ? 255U
+                            : static_cast<unsigned>(static_cast<unsigned char>(*digit)) - '0';
     };
     unsigned value = digit_at(at);
     if (value > 9) return nullptr;

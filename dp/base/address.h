@@ -94,8 +94,7 @@ public:
     }
 
     friend bool operator==(const IpAddress& a, const IpAddress& b) noexcept {
-        return a.word(0) == b.word(0) &&
-               ((a.word(8) ^ b.word(8)) | (a.word(9) ^ b.word(9))) == 0;
+        return a.word(0) == b.word(0) && ((a.word(8) ^ b.word(8)) | (a.word(9) ^ b.word(9))) == 0;
     }
     friend std::strong_ordering operator<=>(const IpAddress&, const IpAddress&) noexcept = default;
 

@@ -1,16 +1,13 @@
 #include "dp/net/checksum.h"
 
-#include <bit>
+#include <array>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace lb::net {
 namespace {
-
-constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
-}
 
 std::uint32_t load32(const std::uint8_t* at) noexcept {
     std::uint32_t word;
@@ -18,89 +15,180 @@ std::uint32_t load32(const std::uint8_t* at) noexcept {
     return word;
 }
 
-// Byte order does not matter until the end (RFC 1071 2 B), so words are read as they lie. 32-bit
-// pieces in 64-bit lanes cannot overflow below 2^32 pieces; the compiler vectorises this loop.
-// Always inlined, so that each caller compiles it for its own instruction set.
-[[gnu::always_inline]] inline std::uint64_t sum_words(const std::uint8_t* at,
-                                                      std::size_t words) noexcept {
-    std::uint64_t low = 0, high = 0;
-    for (std::size_t i = 0; i < words; ++i) {
-        std::uint64_t word;
-        std::memcpy(&word, at + 8 * i, 8);
-        low += word & 0xffffffff;
-        high += word >> 32;
-    }
-    return low + high;
-}
-
-std::uint64_t sum_long_plain(const std::uint8_t* at, std::size_t words) noexcept {
-    return sum_words(at, words);
-}
-
-// Chosen once at start. A plain pointer and not an ifunc: those crash under ThreadSanitizer.
-using SumWords = std::uint64_t (*)(const std::uint8_t*, std::size_t) noexcept;
-constinit SumWords sum_long = sum_long_plain;
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) std::uint64_t sum_long_avx2(const std::uint8_t* at,
-                                                            std::size_t words) noexcept {
-    return sum_words(at, words);
-}
-
-[[maybe_unused]] const bool kChosen = [] {
-    if (__builtin_cpu_supports("avx2")) sum_long = sum_long_avx2;
-    return true;
-}();
-#endif
-
-std::uint16_t to_network(std::uint16_t native_sum) noexcept {
-    return shift_sum(native_sum, std::endian::native == std::endian::little);
-}
-
-// Of an address: 4 or 16 bytes.
-std::uint64_t native_sum_of(const IpAddress& address) noexcept {
-    const std::uint8_t* const at =
-        address.data();  // IPv4 leaves twelve zeros behind its four bytes
-    return std::uint64_t{load32(at)} + load32(at + 4) + load32(at + 8) + load32(at + 12);
-}
-
-}  // namespace
-
-std::uint16_t sum_of(ConstBytes data) noexcept {
-    constexpr std::size_t kLongWords = 16;  // below, the call costs more than wider lanes save
-    const std::uint8_t* at = data.data();
-    const std::size_t words = data.size() / 8;
-    std::uint64_t sum = words < kLongWords ? 0 : sum_long(at, words);
-    for (std::size_t i = 0; words < kLongWords && i < words; ++i) {
-        sum += std::uint64_t{load32(at + 8 * i)} + load32(at + 8 * i + 4);
-    }
-    at += 8 * words;
-    std::size_t left = data.size() % 8;
+// The bytes behind the last whole word of eight.
+std::uint64_t sum_rest(const std::uint8_t* at, std::size_t left) noexcept {
+    std::uint64_t sum = 0;
     if (left >= 4) {
-        sum += load32(at);
+        sum = load32(at);
         at += 4;
         left -= 4;
     }
     std::uint8_t rest[4] = {};
     for (std::size_t i = 0; i < left; ++i) rest[i] = at[i];
-    return to_network(fold(sum + load32(rest)));
+    return sum + load32(rest);
+}
+
+// 32-bit pieces in 64-bit lanes cannot overflow below 2^32 pieces.
+[[gnu::noinline]] std::uint64_t raw_sum_plain(const std::uint8_t* at, std::size_t size) noexcept {
+    std::uint64_t low = 0, high = 0;
+    for (std::size_t words = size / 8; words != 0; --words, at += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, at, 8);
+        low += word & 0xffffffff;
+        high += word >> 32;
+    }
+    return low + high + sum_rest(at, size % 8);
+}
+
+#if defined(__x86_64__)
+// Both wide variants take 16-bit words as signed numbers, each 0x8000 too small, add neighbours by
+// a multiplication by one, and add those up in 32-bit lanes: three instructions a step. A lane
+// loses 0x10000 a step at most, so kRawSumMax is far from an overflow. What was too small is added
+// at the end, for the zeros that fill the last step as well.
+
+// Thirty-two bytes from `kTail + n` on leave the last n bytes of a step.
+alignas(64) constexpr auto kTail = [] {
+    std::array<std::uint8_t, 64> mask{};
+    for (std::size_t i = 32; i < 64; ++i) mask[i] = 0xff;
+    return mask;
+}();
+
+__attribute__((target("avx2"), always_inline)) inline std::uint32_t sum_of_lanes(
+    __m256i all) noexcept {
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+    return static_cast<std::uint32_t>(_mm_cvtsi128_si32(sum));
+}
+
+__attribute__((target("avx2"))) std::uint64_t raw_sum_avx2(const std::uint8_t* at,
+                                                           std::size_t size) noexcept {
+    if (size < 34) [[unlikely]]
+        return raw_sum_plain(at, size);
+    __m256i sign = _mm256_set1_epi16(static_cast<short>(0x8000));
+    __m256i ones = _mm256_set1_epi16(1);
+    asm("" : "+x"(sign), "+x"(ones));  // gcc would make them anew before each use
+    const auto load = [](const std::uint8_t* from) __attribute__((target("avx2"))) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    };
+    __m256i sums = _mm256_setzero_si256(), others = sums;
+    const auto step = [&](__m256i & to, __m256i words) __attribute__((target("avx2"))) {
+        to = _mm256_add_epi32(to, _mm256_madd_epi16(_mm256_xor_si256(words, sign), ones));
+    };
+
+    // An odd last byte by itself, so that the last step begins at a word.
+    const std::uint64_t odd = (size & 1) != 0 ? at[size - 1] : 0;
+    const std::size_t even = size & ~std::size_t{1};
+    const std::uint8_t* const end = at + even;
+    for (std::size_t turns = even / 128; turns != 0; --turns, at += 128) {
+        step(sums, load(at));
+        step(others, load(at + 32));
+        step(sums, load(at + 64));
+        step(others, load(at + 96));
+        asm("" : "+x"(sums), "+x"(others));  // or each turn copies both
+    }
+    if ((even & 64) != 0) {
+        step(sums, load(at));
+        step(others, load(at + 32));
+        at += 64;
+    }
+    if ((even & 32) != 0) step(sums, load(at));
+    step(others, _mm256_and_si256(load(end - 32), load(kTail.data() + even % 32)));
+
+    const std::uint32_t sum = sum_of_lanes(_mm256_add_epi32(sums, others));
+    const auto missing = static_cast<std::uint32_t>((even / 32 + 1) * 16 * 0x8000);
+    return odd + (sum + missing);
+}
+
+__attribute__((target("avx512f,avx512bw,bmi2"))) std::uint64_t raw_sum_avx512(
+    const std::uint8_t* at, std::size_t size) noexcept {
+    __m512i sign = _mm512_set1_epi16(static_cast<short>(0x8000));
+    __m512i ones = _mm512_set1_epi16(1);
+    asm("" : "+v"(sign), "+v"(ones));  // as above
+    __m512i sums = _mm512_setzero_si512(), others = sums;
+    const auto step = [&](__m512i & to, __m512i words)
+        __attribute__((target("avx512f,avx512bw,bmi2"))) {
+        to = _mm512_add_epi32(to, _mm512_madd_epi16(_mm512_xor_si512(words, sign), ones));
+    };
+    const std::size_t steps = size / 64;
+    for (std::size_t turns = size / 128; turns != 0; --turns, at += 128) {
+        step(sums, _mm512_loadu_si512(at));
+        step(others, _mm512_loadu_si512(at + 64));
+        asm("" : "+v"(sums), "+v"(others));
+    }
+    if ((size & 64) != 0) {
+        step(sums, _mm512_loadu_si512(at));
+        at += 64;
+    }
+    const auto tail = static_cast<__mmask64>(_bzhi_u64(~std::uint64_t{0}, size % 64));
+    step(others, _mm512_maskz_loadu_epi8(tail, at));
+    const __m512i all = _mm512_add_epi32(sums, others);
+    // Not _mm512_extracti64x4_epi64(): in gcc 12's header it reads an undefined register, says gcc.
+    struct Halves {
+        __m256i low, high;
+    };
+    const auto halves = std::bit_cast<Halves>(all);
+    const std::uint32_t sum = sum_of_lanes(_mm256_add_epi32(halves.low, halves.high));
+    return sum + static_cast<std::uint32_t>((steps + 1) * 32 * 0x8000);
+}
+#endif
+
+struct Variants {
+    std::array<RawSumVariant, 3> all{};
+    std::size_t count = 0;
+
+    Variants() noexcept {
+        all[count++] = {"plain", raw_sum_plain};
+#if defined(__x86_64__)
+        if (__builtin_cpu_supports("avx2")) all[count++] = {"avx2", raw_sum_avx2};
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2"))
+            all[count++] = {"avx512", raw_sum_avx512};
+#endif
+    }
+};
+
+const Variants& variants() noexcept {
+    static const Variants found;
+    return found;
+}
+
+[[maybe_unused]] const bool kChosen = [] {
+    raw_sum_of = raw_sum_variants().back().sum;
+    return true;
+}();
+
+std::uint16_t fold(std::uint64_t raw) noexcept {
+    return raw_word(static_cast<std::uint16_t>(fold_raw(raw) >> 16));
+}
+
+}  // namespace
+
+constinit RawSum raw_sum_of = raw_sum_plain;
+
+std::span<const RawSumVariant> raw_sum_variants() noexcept {
+    return {variants().all.data(), variants().count};
+}
+
+std::uint16_t sum_of(ConstBytes data) noexcept {
+    std::uint64_t sum = 0;
+    for (; data.size() > kRawSumMax; data = data.subspan(kRawSumMax))
+        sum += raw_sum_of(data.data(), kRawSumMax);
+    return fold(sum + raw_sum_of(data.data(), data.size()));
 }
 
 std::uint16_t ipv4_header_sum(const std::uint8_t* header) noexcept {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < 20; i += 4) sum += load32(header + i);
-    return to_network(fold(sum));
+    return fold(raw_ipv4_header_sum(header));
 }
 
 std::uint16_t address_sum(const IpAddress& source, const IpAddress& target) noexcept {
-    return to_network(fold(native_sum_of(source) + native_sum_of(target)));
+    return fold(raw_address_sum(source) + raw_address_sum(target));
 }
 
 std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& target,
                                 std::uint8_t protocol, std::uint32_t length) noexcept {
     const std::uint16_t addresses = address_sum(source, target);
-    const std::uint16_t rest = fold(static_cast<std::uint64_t>(length) + protocol);
-    return add_sums(addresses, rest);
+    return add_sums(addresses, add_sums(static_cast<std::uint16_t>(length >> 16),
+                                        add_sums(static_cast<std::uint16_t>(length), protocol)));
 }
 
 std::uint16_t replace_front(std::uint16_t old_total, ConstBytes old_front,

@@ -7,14 +7,86 @@
 // has two forms, 0 and 0xffff; a sum over bytes that are not all zero is never 0, so it is unique.
 // A *checksum* is a sum's complement, as it stands in a header.
 //
-// Threads: pure functions. Cost: sum_of() is linear, all else constant.
+// A *raw sum* is a sum before it is folded, of words as they lie in memory (RFC 1071 2 B): what is
+// added up in a frame stays raw until its checksum is wanted.
+//
+// Threads: pure functions. Cost: sum_of() and raw_sum_of() are linear, all else constant.
 
+#include <bit>
 #include <cstdint>
+#include <span>
 
 #include "dp/base/address.h"
 #include "dp/base/bytes.h"
 
 namespace lb::net {
+
+// Of at most kRawSumMax bytes, below 2^48. Several add up without overflow; an odd last byte may
+// only be in the last one.
+inline constexpr std::size_t kRawSumMax = 65536;
+using RawSum = std::uint64_t (*)(const std::uint8_t* data, std::size_t size) noexcept;
+
+// The variants that this processor can run, the one in use last; all give the same.
+struct RawSumVariant {
+    const char* name;
+    RawSum sum;
+};
+std::span<const RawSumVariant> raw_sum_variants() noexcept;
+
+// The fastest of them, chosen once at start. A plain pointer and not an ifunc: those crash under
+// ThreadSanitizer.
+extern RawSum raw_sum_of;
+
+// One 16-bit number as it lies in memory, and back.
+constexpr std::uint16_t raw_word(std::uint16_t number) noexcept {
+    return std::endian::native == std::endian::little
+               ? static_cast<std::uint16_t>((number << 8) | (number >> 8))
+               : number;
+}
+
+// A few such numbers added up, below 2^24, as a raw sum.
+constexpr std::uint64_t raw_words(std::uint32_t sum) noexcept {
+    const std::uint32_t folded = (sum & 0xffff) + (sum >> 16);
+    return std::uint64_t{raw_word(static_cast<std::uint16_t>(folded))} +
+           raw_word(static_cast<std::uint16_t>(folded >> 16));
+}
+
+// The high half of the result is the folded sum as it lies in memory, the low half is rubble.
+constexpr std::uint32_t fold_raw(std::uint64_t raw) noexcept {
+    raw += std::rotl(raw, 32);  // the high half: both halves with the carry of the low ones
+    const auto sum = static_cast<std::uint32_t>(raw >> 32);
+    return sum + std::rotl(sum, 16);
+}
+
+// True if the sum is one of the two forms of zero and not over zeros alone: what verifies a
+// checksum.
+constexpr bool is_good(std::uint64_t raw) noexcept { return fold_raw(raw) >= 0xffff0000U; }
+
+// The checksum to store, as it lies in memory.
+constexpr std::uint16_t raw_checksum_of(std::uint64_t raw) noexcept {
+    return static_cast<std::uint16_t>(~fold_raw(raw) >> 16);
+}
+
+// Of the bytes of an address: 4 or 16.
+inline std::uint64_t raw_address_sum(const IpAddress& address) noexcept {
+    if (address.is_ipv4()) {
+        std::uint32_t quad;
+        std::memcpy(&quad, address.data(), 4);
+        return quad;
+    }
+    const auto piece = [](std::uint64_t word) { return (word & 0xffffffff) + (word >> 32); };
+    return piece(address.word(1)) + piece(address.word(9));
+}
+
+// Of the 20 bytes of an IPv4 header without options. REQUIRES: that many readable bytes.
+inline std::uint64_t raw_ipv4_header_sum(const std::uint8_t* header) noexcept {
+    std::uint64_t first, second;
+    std::uint32_t third;
+    std::memcpy(&first, header, 8);
+    std::memcpy(&second, header + 8, 8);
+    std::memcpy(&third, header + 16, 4);
+    return (first >> 32) + (first & 0xffffffff) + (second >> 32) + (second & 0xffffffff) + third;
+}
 
 // An odd last byte counts as the high half of a word whose low half is zero.
 std::uint16_t sum_of(ConstBytes data) noexcept;

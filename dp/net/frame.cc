@@ -1,6 +1,7 @@
 #include "dp/net/frame.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "dp/base/assert.h"
 #include "dp/net/checksum.h"
@@ -28,6 +29,13 @@ constexpr std::uint16_t vlan_id(std::uint16_t tci) noexcept {
     return id == 0 ? kNoVlan : id;
 }
 
+// What a UDP checksum covers besides the datagram. REQUIRES: udp_length < 65536.
+std::uint64_t raw_pseudo_sum(const IpAddress& source, const IpAddress& target,
+                             std::size_t udp_length) noexcept {
+    return raw_address_sum(source) + raw_address_sum(target) + raw_word(kProtocolUdp) +
+           raw_word(static_cast<std::uint16_t>(udp_length));
+}
+
 bool udp_checksum_ok(const Packet& packet, const FrameView& frame, ConstBytes udp,
                      bool verify) noexcept {
     if (packet.udp_checksum == Checksum::kGood || packet.udp_checksum == Checksum::kPartial) {
@@ -38,10 +46,8 @@ bool udp_checksum_ok(const Packet& packet, const FrameView& frame, ConstBytes ud
     if (load_be16(udp.data() + 6) == 0) return frame.source.address.is_ipv4();
     if (!verify) return true;
     if (packet.udp_checksum == Checksum::kBad) return false;
-    const std::uint16_t pseudo =
-        pseudo_header_sum(frame.source.address, frame.target.address, kProtocolUdp,
-                          static_cast<std::uint32_t>(udp.size()));
-    return add_sums(pseudo, sum_of(udp)) == 0xffff;
+    return is_good(raw_pseudo_sum(frame.source.address, frame.target.address, udp.size()) +
+                   raw_sum_of(udp.data(), udp.size()));
 }
 
 // `ip_payload` is what follows the IP headers of an unfragmented packet.
@@ -68,9 +74,7 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     const std::size_t total = load_be16(rest.data() + 2);
     if (rest[0] >> 4 != 4 || header < kIpv4Header || total < header) return FrameError::kIpHeader;
     if (total > rest.size()) return FrameError::kTooShort;
-    const std::uint16_t sum =
-        header == kIpv4Header ? ipv4_header_sum(rest.data()) : sum_of(rest.first(header));
-    if (sum != 0xffff) return FrameError::kIpChecksum;
+    if (!is_good(raw_sum_of(rest.data(), header))) return FrameError::kIpChecksum;
 
     const std::uint16_t flags = load_be16(rest.data() + 6);
     frame.dscp = rest[1];
@@ -90,6 +94,52 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     }
     if (frame.protocol != kProtocolUdp) return FrameError::kNone;
     return parse_udp(packet, payload, frame, verify);
+}
+
+// The frame that nearly all are: Ethernet, IPv4 without options, whole, UDP, as long as it says,
+// with a checksum that is right or that nobody asks for. Fills `frame` with one store a field.
+// False for any other, with nothing said about `frame`.
+[[gnu::always_inline]] inline bool parse_plain_ipv4(const Packet& packet, FrameView& frame,
+                                                    bool verify) noexcept {
+    constexpr std::size_t kHeaders = kEthernetHeader + kIpv4Header + kUdpHeader;
+    const std::uint8_t* const data = packet.data;
+    if (packet.length < kHeaders || load_be16(data + 12) != kEtherTypeIpv4) return false;
+    const std::uint8_t* const ip = data + kEthernetHeader;
+    const std::uint8_t* const udp = ip + kIpv4Header;
+    const std::uint32_t total = load_be16(ip + 2);
+    const std::uint32_t length = load_be16(udp + 4);
+    const bool whole = (load_be16(ip + 6) & 0x3fff) == 0;
+    if (ip[0] != 0x45 || ip[9] != kProtocolUdp || !whole) return false;
+    if (total > packet.length - kEthernetHeader || length < kUdpHeader ||
+        length + kIpv4Header > total || !is_good(raw_ipv4_header_sum(ip))) {
+        return false;
+    }
+
+    static_assert(offsetof(FrameView, target_mac) == 0 && offsetof(FrameView, source_mac) == 6);
+    std::memcpy(static_cast<void*>(&frame), data, 12);  // both as they lie
+    frame.ether_type = kEtherTypeIpv4;
+    frame.vlan = packet.vlan == kNoVlan ? kNoVlan : vlan_id(packet.vlan);
+    frame.protocol = kProtocolUdp;
+    frame.ttl = ip[8];
+    frame.dscp = ip[1];
+    frame.is_fragment = false;
+    frame.is_udp = true;
+    frame.more_fragments = false;
+    frame.fragment_offset = 0;
+    frame.source = {IpAddress::from_ipv4(ip + 12), load_be16(udp)};
+    frame.target = {IpAddress::from_ipv4(ip + 16), load_be16(udp + 2)};
+    frame.payload = as_text({udp + kUdpHeader, length - kUdpHeader});
+    frame.ip_offset = kEthernetHeader;
+    frame.payload_offset = kHeaders;
+
+    if (packet.udp_checksum != Checksum::kUnknown || load_be16(udp + 6) == 0 || !verify)
+        return packet.udp_checksum != Checksum::kBad || !verify;
+    std::uint64_t addresses;  // both in one piece, where they lie
+    std::memcpy(&addresses, ip + 12, 8);
+    const std::uint64_t pseudo = (addresses >> 32) + (addresses & 0xffffffff) +
+                                 raw_word(kProtocolUdp) +
+                                 raw_word(static_cast<std::uint16_t>(length));
+    return is_good(pseudo + raw_sum_of(udp, length));
 }
 
 // Walks the extension headers in `chain` to a UDP header, a fragment header or something that is
@@ -140,98 +190,9 @@ FrameError parse_ipv6(const Packet& packet, ConstBytes rest, FrameView& frame,
     return parse_extensions(packet, &rest[6], rest.subspan(kIpv6Header, length), frame, verify);
 }
 
-void write_ethernet(const UdpHeaders& headers, std::uint16_t ether_type,
-                    std::uint8_t* at) noexcept {
-    std::copy(headers.target_mac.bytes.begin(), headers.target_mac.bytes.end(), at);
-    std::copy(headers.source_mac.bytes.begin(), headers.source_mac.bytes.end(), at + 6);
-    at += 12;
-    if (headers.vlan != kNoVlan) {
-        store_be16(at, kEtherTypeVlan);
-        store_be16(at + 2, headers.vlan);
-        at += kVlanTag;
-    }
-    store_be16(at, ether_type);
-}
-
-// Of the IPv4 header that write_ipv4() writes, from the values: to read back what was just written
-// in other widths stalls the core.
-std::uint16_t header_sum(const UdpHeaders& headers, std::uint16_t total_length) noexcept {
-    const std::uint16_t id_and_flags = headers.ip_id == 0 ? std::uint16_t{0x4000} : headers.ip_id;
-    const auto service = static_cast<std::uint16_t>(0x4500 | headers.dscp);
-    const auto ttl_and_protocol = static_cast<std::uint16_t>(headers.ttl << 8 | kProtocolUdp);
-    std::uint16_t sum = address_sum(headers.source.address, headers.target.address);
-    sum = add_sums(sum, add_sums(service, total_length));
-    return add_sums(sum, add_sums(id_and_flags, ttl_and_protocol));
-}
-
-void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, ChecksumMode mode,
-                std::uint8_t* ip) noexcept {
-    ip[0] = 0x45;
-    ip[1] = headers.dscp;
-    store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4Header + udp_length));
-    store_be16(ip + 4, headers.ip_id);
-    store_be16(ip + 6, headers.ip_id == 0 ? 0x4000 : 0);
-    ip[8] = headers.ttl;
-    ip[9] = kProtocolUdp;
-    store_be16(ip + 10, 0);
-    std::memcpy(ip + 12, headers.source.address.data(), 4);
-    std::memcpy(ip + 16, headers.target.address.data(), 4);
-    if (mode == ChecksumMode::kOffload) return;
-    const std::uint16_t sum =
-        header_sum(headers, static_cast<std::uint16_t>(kIpv4Header + udp_length));
-    store_be16(ip + 10, static_cast<std::uint16_t>(~sum));
-}
-
-void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t* ip) noexcept {
-    store_be32(ip, 0x60000000U | (static_cast<std::uint32_t>(headers.dscp) << 20));
-    store_be16(ip + 4, static_cast<std::uint16_t>(udp_length));
-    ip[6] = kProtocolUdp;
-    ip[7] = headers.ttl;
-    std::memcpy(ip + 8, headers.source.address.data(), 16);
-    std::memcpy(ip + 24, headers.target.address.data(), 16);
-}
-
-// `payload_sum` is not read with kOffload.
-std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
-                          std::size_t payload_size, ChecksumMode mode,
-                          std::uint16_t payload_sum) noexcept {
-    const bool ipv4 = headers.source.address.is_ipv4();
-    const std::size_t ip_header = ipv4 ? kIpv4Header : kIpv6Header;
-    const std::size_t udp_length = kUdpHeader + payload_size;
-    LB_ASSERT(headers.source.address.family() == headers.target.address.family());
-    LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
-
-    const std::size_t ethernet = kEthernetHeader + (headers.vlan == kNoVlan ? 0 : kVlanTag);
-    std::uint8_t* const udp = payload - kUdpHeader;
-    std::uint8_t* const ip = udp - ip_header;
-    write_ethernet(headers, ipv4 ? kEtherTypeIpv4 : kEtherTypeIpv6, ip - ethernet);
-    if (ipv4) {
-        write_ipv4(headers, udp_length, mode, ip);
-    } else {
-        write_ipv6(headers, udp_length, ip);
-    }
-
-    store_be16(udp, headers.source.port);
-    store_be16(udp + 2, headers.target.port);
-    store_be16(udp + 4, static_cast<std::uint16_t>(udp_length));
-    store_be16(udp + 6, 0);
-    const std::uint16_t pseudo =
-        pseudo_header_sum(headers.source.address, headers.target.address, kProtocolUdp,
-                          static_cast<std::uint32_t>(udp_length));
-    if (mode == ChecksumMode::kOffload) {
-        store_be16(udp + 6, pseudo);
-    } else {
-        const std::uint16_t ports = add_sums(headers.source.port, headers.target.port);
-        const std::uint16_t length = static_cast<std::uint16_t>(udp_length);
-        const std::uint16_t head = add_sums(pseudo, add_sums(ports, length));
-        store_be16(udp + 6, udp_checksum_of(add_sums(head, payload_sum)));
-    }
-    return ethernet + ip_header + kUdpHeader;
-}
-
-}  // namespace
-
-FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
+// Any frame, step by step: says what is wrong with one as well.
+[[gnu::noinline]] FrameError parse_any(const Packet& packet, FrameView& frame,
+                                       bool verify_checksum) noexcept {
     frame = FrameView{};
     ConstBytes rest = packet.bytes();
     if (rest.size() < kEthernetHeader) return FrameError::kTooShort;
@@ -254,17 +215,116 @@ FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_check
     return FrameError::kNone;
 }
 
+// Returns the size of what stands in front of `ip`.
+std::size_t write_ethernet(const UdpHeaders& headers, std::uint16_t ether_type,
+                           std::uint8_t* ip) noexcept {
+    const bool tagged = headers.vlan != kNoVlan;
+    const std::size_t size = kEthernetHeader + (tagged ? kVlanTag : 0);
+    std::uint8_t* const at = ip - size;
+    std::memcpy(at, headers.target_mac.bytes.data(), 6);
+    std::memcpy(at + 6, headers.source_mac.bytes.data(), 6);
+    if (tagged) {
+        store_be16(at + 12, kEtherTypeVlan);
+        store_be16(at + 14, headers.vlan);
+    }
+    store_be16(ip - 2, ether_type);
+    return size;
+}
+
+void store_raw16(std::uint8_t* at, std::uint16_t value) noexcept { std::memcpy(at, &value, 2); }
+
+// Sums are taken of the values: to read back what was just written in other widths stalls the core.
+// `addresses` is the raw sum of both.
+void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, std::uint64_t addresses,
+                ChecksumMode mode, std::uint8_t* ip) noexcept {
+    const auto total = static_cast<std::uint16_t>(kIpv4Header + udp_length);
+    const std::uint16_t flags = headers.ip_id == 0 ? 0x4000 : 0;  // DF
+    std::uint16_t checksum = 0;
+    if (mode == ChecksumMode::kSoftware) {
+        const std::uint32_t words = 0x4500U + headers.dscp + total + headers.ip_id + flags +
+                                    (static_cast<std::uint32_t>(headers.ttl) << 8) + kProtocolUdp;
+        checksum = raw_checksum_of(addresses + raw_words(words));
+    }
+    ip[0] = 0x45;
+    ip[1] = headers.dscp;
+    store_be16(ip + 2, total);
+    store_be16(ip + 4, headers.ip_id);
+    store_be16(ip + 6, flags);
+    ip[8] = headers.ttl;
+    ip[9] = kProtocolUdp;
+    store_raw16(ip + 10, checksum);
+    std::memcpy(ip + 12, headers.source.address.data(), 4);
+    std::memcpy(ip + 16, headers.target.address.data(), 4);
+}
+
+void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t* ip) noexcept {
+    store_be32(ip, 0x60000000U | (static_cast<std::uint32_t>(headers.dscp) << 20));
+    store_be16(ip + 4, static_cast<std::uint16_t>(udp_length));
+    ip[6] = kProtocolUdp;
+    ip[7] = headers.ttl;
+    std::memcpy(ip + 8, headers.source.address.data(), 16);
+    std::memcpy(ip + 24, headers.target.address.data(), 16);
+}
+
+// `payload_sum` is raw, and not read with kOffload.
+[[gnu::always_inline]] inline std::size_t write_headers(const UdpHeaders& headers,
+                                                        std::uint8_t* payload,
+                                                        std::size_t payload_size, ChecksumMode mode,
+                                                        std::uint64_t payload_sum) noexcept {
+    const bool ipv4 = headers.source.address.is_ipv4();
+    const std::size_t udp_length = kUdpHeader + payload_size;
+    LB_ASSERT(headers.source.address.family() == headers.target.address.family());
+    LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
+
+    const std::uint64_t addresses =
+        raw_address_sum(headers.source.address) + raw_address_sum(headers.target.address);
+    std::uint8_t* const udp = payload - kUdpHeader;
+    std::uint8_t* const ip = udp - (ipv4 ? kIpv4Header : kIpv6Header);
+    const std::size_t ethernet =
+        write_ethernet(headers, ipv4 ? kEtherTypeIpv4 : kEtherTypeIpv6, ip);
+    if (ipv4) {
+        write_ipv4(headers, udp_length, addresses, mode, ip);
+    } else {
+        write_ipv6(headers, udp_length, ip);
+    }
+
+    const std::uint16_t length = raw_word(static_cast<std::uint16_t>(udp_length));
+    const std::uint64_t pseudo = addresses + raw_word(kProtocolUdp) + length;
+    const std::uint16_t source = raw_word(headers.source.port);
+    const std::uint16_t target = raw_word(headers.target.port);
+    std::uint16_t checksum;
+    if (mode == ChecksumMode::kOffload) {
+        checksum = static_cast<std::uint16_t>(~raw_checksum_of(pseudo));
+    } else {
+        checksum = raw_checksum_of(pseudo + source + target + length + payload_sum);
+        if (checksum == 0) checksum = 0xffff;
+    }
+    store_raw16(udp, source);
+    store_raw16(udp + 2, target);
+    store_raw16(udp + 4, length);
+    store_raw16(udp + 6, checksum);
+    return static_cast<std::size_t>(payload - ip) + ethernet;
+}
+
+}  // namespace
+
+FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
+    if (parse_plain_ipv4(packet, frame, verify_checksum)) return FrameError::kNone;
+    return parse_any(packet, frame, verify_checksum);
+}
+
 std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
                               std::size_t payload_size, ChecksumMode mode) noexcept {
-    const std::uint16_t sum =
-        mode == ChecksumMode::kSoftware ? sum_of({payload, payload_size}) : std::uint16_t{0};
+    const std::uint64_t sum =
+        mode == ChecksumMode::kSoftware ? raw_sum_of(payload, payload_size) : 0;
     return write_headers(headers, payload, payload_size, mode, sum);
 }
 
 std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
                                        std::size_t payload_size,
                                        std::uint16_t payload_sum) noexcept {
-    return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware, payload_sum);
+    return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware,
+                         raw_word(payload_sum));
 }
 
 void complete_checksums(Packet& packet) noexcept {

@@ -33,7 +33,7 @@ enum class FrameError : std::uint8_t {
 // What one frame is. `source` and `target` have addresses for IPv4/IPv6, ports for unfragmented
 // UDP. For anything that is no IP (ARP, LLDP ...) the addresses are none: the caller punts it.
 struct FrameView {
-    MacAddress source_mac, target_mac;
+    MacAddress target_mac, source_mac;
     std::uint16_t ether_type = 0;  // behind the VLAN tag
     std::uint16_t vlan = kNoVlan;  // from the device or from the bytes
     std::uint8_t protocol = 0;     // IP protocol behind extension headers; 17 is UDP
@@ -41,7 +41,8 @@ struct FrameView {
     std::uint8_t dscp = 0;         // the whole DS/ECN byte (traffic class)
     bool is_fragment = false;      // offset or more-fragments; IPv6: a fragment header
     bool is_udp = false;
-    // Fragments (RFC 791, RFC 8200 4.5)
+    // Fragments (RFC 791, RFC 8200 4.5). What follows the offset means something with is_fragment
+    // only.
     bool more_fragments = false;
     std::uint16_t fragment_offset = 0;  // bytes
     std::uint32_t fragment_id = 0;

@@ -39,6 +39,35 @@ TEST(Checksum, SumsLikeItsSlowTwinAtEveryLength) {
     EXPECT_EQ(sum_of(zeros), 0);
 }
 
+TEST(Checksum, EveryVariantOfThisProcessorSumsLikeTheSlowTwin) {
+    const auto folded = [](std::uint64_t raw) {
+        return raw_word(static_cast<std::uint16_t>(fold_raw(raw) >> 16));
+    };
+    std::mt19937 random(5);
+    for (const RawSumVariant& variant : raw_sum_variants()) {
+        for (std::size_t size = 0; size < 700; ++size) {  // the last byte before an unmapped page
+            const Octets octets = random_octets(random, size);
+            const test::GuardedBytes guarded(test::text_of(octets));
+            const ConstBytes bytes = as_bytes(guarded.text());
+            ASSERT_EQ(folded(variant.sum(bytes.data(), size)), slow_sum(octets))
+                << variant.name << ' ' << size;
+        }
+        const Octets many = random_octets(random, kRawSumMax + 64);
+        for (int i = 0; i < 300; ++i) {
+            const std::size_t from = random() % 64, size = random() % kRawSumMax;
+            ASSERT_EQ(folded(variant.sum(many.data() + from, size)),
+                      slow_sum({many.data() + from, size}))
+                << variant.name << ' ' << from << ' ' << size;
+        }
+        for (const int byte : {0x00, 0x7f, 0x80, 0xff}) {  // no lane overflows
+            const Octets same(kRawSumMax, static_cast<std::uint8_t>(byte));
+            EXPECT_EQ(folded(variant.sum(same.data(), same.size())), slow_sum(same));
+            EXPECT_LT(variant.sum(same.data(), same.size()), std::uint64_t{1} << 48);
+        }
+    }
+    EXPECT_EQ(raw_sum_of, raw_sum_variants().back().sum);
+}
+
 TEST(Checksum, ReplacingAFrontEqualsTheFullSumForEveryShift) {
     std::mt19937 random(2);
     for (int i = 0; i < 20000; ++i) {

@@ -344,6 +344,33 @@ TEST(WriteUdpHeaders, WritesWhatTheHandMadeFrameHas) {
     }
 }
 
+TEST(WriteUdpHeaders, WritesAnyHeaderSoThatItParses) {
+    std::mt19937 random(11);
+    for (int i = 0; i < 2000; ++i) {
+        UdpHeaders headers = headers_for(i % 4 == 0, random() % 4 == 0 ? 7 : kNoVlan);
+        headers.dscp = static_cast<std::uint8_t>(random());
+        headers.ttl = static_cast<std::uint8_t>(1 + random() % 255);
+        headers.ip_id = static_cast<std::uint16_t>(random() % 3 == 0 ? 0 : random());
+        headers.source.port = static_cast<std::uint16_t>(random());
+        const Octets payload = test::random_octets(random, random() % 2000);
+        Octets room(kHeadersMax, 0);
+        test::put(room, payload);
+        const std::size_t written = write_udp_headers(headers, room.data() + kHeadersMax,
+                                                      payload.size(), ChecksumMode::kSoftware);
+        room.erase(room.begin(), room.begin() + static_cast<std::ptrdiff_t>(kHeadersMax - written));
+        FrameView frame;
+        ASSERT_EQ(parse(room, frame), FrameError::kNone);
+        ASSERT_EQ(frame.payload, test::text_of(payload));
+        ASSERT_EQ(frame.source, headers.source);
+        ASSERT_EQ(frame.target, headers.target);
+        ASSERT_EQ(frame.source_mac, headers.source_mac);
+        ASSERT_EQ(frame.target_mac, headers.target_mac);
+        ASSERT_EQ(frame.dscp, headers.dscp);
+        ASSERT_EQ(frame.ttl, headers.ttl);
+        ASSERT_EQ(frame.vlan, headers.vlan);
+    }
+}
+
 TEST(WriteUdpHeaders, LeavesTheRestToTheDeviceWithOffload) {
     for (const bool ipv6 : {false, true}) {
         Octets room(kHeadersMax);
