@@ -34,6 +34,21 @@ const std::string kService = "[[service]]\nname = \"public\"\nset = 1\n";
 
 TEST(EalArguments, OrdinaryMemoryOnlyWhereNothingElseWasAskedFor) {
     const EalArguments fallen = eal_arguments({"-l", "0"}, 0);
+TEST(EalArguments, WorkersBecomeLcores) {
+    EXPECT_THAT(*lcore_arguments(0, {0, 1}), IsEmpty()) << "as DPDK likes";
+    EXPECT_THAT(*lcore_arguments(1, {0, 1}), ElementsAre("--lcores", "0@0,1@1"));
+    EXPECT_THAT(*lcore_arguments(2, {4, 5, 9}), ElementsAre("--lcores", "0@4,1@5,2@9"));
+    EXPECT_THAT(*lcore_arguments(2, {0, 1}), ElementsAre("--lcores", "0@0,1@1,2@0"))
+        << "the last beside the control thread";
+    EXPECT_THAT(*lcore_arguments(1, {3}), ElementsAre("--lcores", "0@3,1@3"));
+    const auto many = lcore_arguments(5, {0, 1, 2, 3});
+    ASSERT_FALSE(many);
+    EXPECT_THAT(many.error().message, HasSubstr("workers = 5"));
+    EXPECT_THAT(many.error().message, HasSubstr("4 CPUs"));
+    EXPECT_FALSE(lcore_arguments(1, {}));
+    EXPECT_GE(usable_cpus().size(), 1U);
+}
+
     EXPECT_THAT(fallen.args, ElementsAre("-l", "0", "--no-huge", "-m", "512"));
     EXPECT_THAT(fallen.warning, HasSubstr("vm.nr_hugepages"));
     EXPECT_THAT(eal_arguments({"-l", "0"}, 8).args, ElementsAre("-l", "0"));

@@ -40,6 +40,24 @@ TEST(Config, EveryDefaultServes) {
     EXPECT_EQ(config->http.listen->text(), "127.0.0.1:9460");
 }
 
+TEST(Config, WorkersOrLcoresButNotBoth) {
+    const std::string ports =
+        "[[port]]\ndevice = \"d\"\naddresses = [\"10.0.0.1/24\"]\n"
+        "[[service]]\nname = \"a\"\n";
+    const auto error_with = [&](const std::string& args) {
+        const auto config = parse_config(
+            "adaptive = true\nworkers = 2\n[eal]\nargs = [" + args + "]\n" + ports, "f");
+        return config ? std::to_string(config->workers) : config.error().message;
+    };
+    EXPECT_EQ(error_with("\"--no-pci\", \"--log-level=8\""), "2");
+    EXPECT_EQ(error_with("\"-l\", \"0-3\""),
+              "f:2: workers: 2 workers, and lcores by \"-l\" in eal.args: only one of the two may "
+              "choose them");
+    for (const char* option : {"\"-l0-3\"", "\"-c\", \"0xf\"", "\"--lcores=0@0,1@1\""}) {
+        EXPECT_TRUE(error_with(option).starts_with("f:2: workers: ")) << option;
+    }
+}
+
 TEST(Config, TheSampleServes) {
     const auto config = load_config(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
     ASSERT_TRUE(config) << config.error().message;
