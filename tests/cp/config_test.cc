@@ -58,6 +58,24 @@ TEST(Config, WorkersOrLcoresButNotBoth) {
     }
 }
 
+TEST(Config, NetAfPacketCutsLongMessages) {
+    const auto warnings = [](const std::string& device) {
+        const auto config = parse_config("[[port]]\nname = \"edge\"\ndevice = \"" + device +
+                                             "\"\naddresses = [\"10.0.0.1/24\"]\n"
+                                             "[[service]]\nname = \"a\"\n",
+                                         "f");
+        EXPECT_TRUE(config) << config.error().message;
+        return config->warnings;
+    };
+    ASSERT_EQ(warnings("net_af_packet0,iface=eth1").size(), 1U);
+    EXPECT_EQ(warnings("net_af_packet0,iface=eth1,framesz=2048")[0],
+              "f:1: port \"edge\".device: IPv4 messages above 2 KB get lost: add "
+              "\",framesz=8192,blocksz=65536\"");
+    EXPECT_EQ(warnings("net_af_packet0,iface=eth1,framesz=8192,blocksz=65536").size(), 0U);
+    EXPECT_EQ(warnings("net_af_packet0").size(), 0U) << "the first entry of this device says it";
+    EXPECT_EQ(warnings("net_af_xdp0,iface=eth1").size(), 0U);
+}
+
 TEST(Config, TheSampleServes) {
     const auto config = load_config(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
     ASSERT_TRUE(config) << config.error().message;
