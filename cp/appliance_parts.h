@@ -44,7 +44,8 @@ struct ApplianceParts {
     // Opens devices, twins and sockets and makes the rest; the model is empty and nothing is
     // published yet. The error is a sentence for the operator.
     Status set_up();
-    // A new model, and with it a new prober and new counters of destinations. Not started.
+    // Another model with the same destinations, made by clone(), and with it a new prober. Not
+    // started.
     void replace_dispatcher(std::unique_ptr<Dispatcher> model);
     // What of the prober follows the configuration.
     void reconfigure_prober();
