@@ -18,6 +18,7 @@
 #include "cp/dispatcher.h"
 #include "cp/dns.h"
 #include "cp/kernel_twins.h"
+#include "cp/line_budget.h"
 #include "cp/prober.h"
 #include "cp/publisher.h"
 #include "cp/service_sockets.h"
@@ -78,6 +79,7 @@ struct ApplianceParts {
     std::unique_ptr<Prober> prober;
     asio::posix::stream_descriptor slow_wake{io};  // readable: workers left frames for slow_path
 
+    LineBudget change_lines{50};  // about states that commands changed
     std::int32_t ping_active = 1;
     std::uint64_t unclaimed = 0;  // datagrams on our sockets that nobody waited for
 

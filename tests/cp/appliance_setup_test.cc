@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "cp/line_budget.h"
+
 namespace lb::cp {
 namespace {
 
@@ -32,8 +34,6 @@ Config config_of(const std::string& rest, const std::string& ports = kPorts) {
 
 const std::string kService = "[[service]]\nname = \"public\"\nset = 1\n";
 
-TEST(EalArguments, OrdinaryMemoryOnlyWhereNothingElseWasAskedFor) {
-    const EalArguments fallen = eal_arguments({"-l", "0"}, 0);
 TEST(EalArguments, WorkersBecomeLcores) {
     EXPECT_THAT(*lcore_arguments(0, {0, 1}), IsEmpty()) << "as DPDK likes";
     EXPECT_THAT(*lcore_arguments(1, {0, 1}), ElementsAre("--lcores", "0@0,1@1"));
@@ -49,6 +49,8 @@ TEST(EalArguments, WorkersBecomeLcores) {
     EXPECT_GE(usable_cpus().size(), 1U);
 }
 
+TEST(EalArguments, OrdinaryMemoryOnlyWhereNothingElseWasAskedFor) {
+    const EalArguments fallen = eal_arguments({"-l", "0"}, 0);
     EXPECT_THAT(fallen.args, ElementsAre("-l", "0", "--no-huge", "-m", "512"));
     EXPECT_THAT(fallen.warning, HasSubstr("vm.nr_hugepages"));
     EXPECT_THAT(eal_arguments({"-l", "0"}, 8).args, ElementsAre("-l", "0"));
@@ -94,6 +96,18 @@ TEST(PortStats, OneRowADevice) {
     ASSERT_EQ(rows.size(), 1U);
     EXPECT_EQ(rows[0].name, "edge");
     EXPECT_EQ(rows[0].rx_packets, 7U);
+}
+
+TEST(LineBudget, ASecondHasSoManyLinesAndTheRestIsCounted) {
+    LineBudget budget(3);
+    const LineBudget::Clock::time_point start{std::chrono::hours(1)};
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(start));
+    EXPECT_FALSE(budget.take(start));
+    EXPECT_FALSE(budget.take(start + std::chrono::milliseconds(999)));
+    EXPECT_EQ(budget.take_left_out(), 2U);
+    EXPECT_EQ(budget.take_left_out(), 0U) << "told once";
+    EXPECT_TRUE(budget.take(start + std::chrono::seconds(1)));
+    EXPECT_EQ(budget.take_left_out(), 0U);
 }
 
 }  // namespace
