@@ -32,9 +32,9 @@ Answer check_request(const Context& context, const sip::Uri& request_uri) noexce
 }
 
 bool read_addresses(sip::Message& request) noexcept {
-    return sip::parse_from_to(request.from.value, request.from_addr) &&
-           sip::parse_from_to(request.to.value, request.to_addr) &&
-           request.to_addr.uri.find_first_of(" \t\r\n") == std::string_view::npos;
+    return sip::parse_from_to(request.from.value, request.from_addr, &request.index) &&
+           sip::parse_from_to(request.to.value, request.to_addr, &request.index) &&
+           !sip::has_lws(request.to_addr.uri, &request.index);
 }
 
 bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept {

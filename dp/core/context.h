@@ -14,6 +14,7 @@ struct Context {
     table::InterfaceIndex interface = table::kNoInterface;  // it came in by
     table::ListenerIndex listener = table::kNoListener;     // it was sent to
     std::uint64_t transaction = 0;  // sip::transaction_number() of a request
+    std::size_t source_text_size = 0;
 
     const net::FrameView& frame() const noexcept { return scratch.frame; }
     sip::Message& message() const noexcept { return scratch.message; }
@@ -21,6 +22,13 @@ struct Context {
     const table::Dispatch& dispatch() const noexcept { return *tables.dispatch; }
     const table::Listener& listener_at(table::ListenerIndex index) const noexcept {
         return dispatch().listeners()[index];
+    }
+    // The source address as text, written when first asked for.
+    std::string_view source_text() noexcept {
+        if (source_text_size == 0) {
+            source_text_size = frame().source.address.write(scratch.source_text.data());
+        }
+        return {scratch.source_text.data(), source_text_size};
     }
     const table::Service& service() const noexcept {
         return dispatch().services()[listener_at(listener).service];

@@ -27,14 +27,15 @@ RouteSet read_routes(const sip::Message& message) noexcept {
             if (set.count == kRouteValuesMax) return set.broken = true, set;
             RouteValue& value = set.values[set.count++];
             value.line = line;
-            if (!sip::parse_name_addr(rest, value.addr, rest)) return set.broken = true, set;
+            if (!sip::parse_name_addr(rest, value.addr, rest, &message.index))
+                return set.broken = true, set;
         } while (!rest.empty());
     }
     return set;
 }
 
 void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route) noexcept {
-    const auto text = sip::find_param(uri.params, sip::kCookieParam);
+    const auto text = sip::find_param(uri.params, sip::kCookieParam, &context.message().index);
     if (!text) return;
     route.cookie_present = true;
     std::uint64_t cookie = 0;
@@ -48,9 +49,9 @@ void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route
 // and the real one at the end of the Route set.
 void recover_request_uri(const Context& context, const RouteSet& set, LooseRoute& route) noexcept {
     sip::Uri uri;
-    if (set.count == 0 || !sip::parse_uri(route.request_uri, uri)) return;
+    if (set.count == 0 || !sip::parse_uri(route.request_uri, uri, &context.message().index)) return;
     if (own_listener(context, uri) == table::kNoListener) return;
-    if (!sip::find_param(uri.params, "lr")) return;
+    if (!sip::find_param(uri.params, "lr", &context.message().index)) return;
     check_cookie(context, uri, route);
     route.request_uri = set.values[set.count - 1].addr.uri;
     route.recovered = true;
@@ -78,7 +79,7 @@ LooseRoute loose_route(const Context& context) noexcept {
     recover_request_uri(context, set, route);
     while (route.first < route.end && route.popped < kOwnRoutesMax) {
         sip::Uri uri;
-        if (!sip::parse_uri(set.values[route.first].addr.uri, uri)) break;
+        if (!sip::parse_uri(set.values[route.first].addr.uri, uri, &context.message().index)) break;
         const table::ListenerIndex listener = own_listener(context, uri);
         if (listener == table::kNoListener) break;
         check_cookie(context, uri, route);
@@ -89,8 +90,8 @@ LooseRoute loose_route(const Context& context) noexcept {
     if (route.first < route.end) {
         route.next = set.values[route.first].addr.uri;
         sip::Uri uri;
-        route.next_is_strict =
-            sip::parse_uri(route.next, uri) && !sip::find_param(uri.params, "lr");
+        route.next_is_strict = sip::parse_uri(route.next, uri, &context.message().index) &&
+                               !sip::find_param(uri.params, "lr", &context.message().index);
     }
     return route;
 }

@@ -9,25 +9,19 @@ constexpr std::size_t kContactsMax = 32;  // addresses looked through in one Con
 
 // The last address of a comma list (recorded behaviour: golden/relay 125); false for "*" or a
 // broken one.
-bool last_contact(std::string_view text, sip::NameAddr& last) noexcept {
+bool last_contact(std::string_view text, const sip::TextIndex& index,
+                  sip::NameAddr& last) noexcept {
     for (std::size_t i = 0; i < kContactsMax; ++i) {
         std::string_view rest;
-        if (!sip::parse_name_addr(text, last, rest)) return false;
+        if (!sip::parse_name_addr(text, last, rest, &index)) return false;
         if (rest.empty()) return true;
         text = rest;
     }
     return false;
 }
 
-// True if the host is a literal and this address. The usual spelling is told without parsing.
-bool host_is(std::string_view host, const IpAddress& address) noexcept {
-    char text[kAddressTextMax];
-    if (host == std::string_view(text, address.write(text))) return true;
-    return sip::literal_host(host) == address;
-}
-
-bool is_behind_nat(const sip::Uri& contact, const IpAddress& source) noexcept {
-    return source.is_private() || !host_is(contact.host, source);
+bool is_behind_nat(Context& context, const sip::Uri& contact) noexcept {
+    return context.frame().source.address.is_private() || !host_is_source(context, contact.host);
 }
 
 // The parameter with its semicolon, for removal. Empty: absent.
@@ -51,9 +45,11 @@ void add_contact_edits(Context& context) noexcept {
 
     sip::NameAddr contact;
     sip::Uri uri;
-    if (!last_contact(message.contact.value, contact) || !sip::parse_uri(contact.uri, uri)) return;
+    if (!last_contact(message.contact.value, message.index, contact) ||
+        !sip::parse_uri(contact.uri, uri, &message.index))
+        return;
     if (uri.scheme != sip::Scheme::kSip && uri.scheme != sip::Scheme::kSips) return;
-    if (nat == table::Nat::kAuto && !is_behind_nat(uri, source.address)) return;
+    if (nat == table::Nat::kAuto && !is_behind_nat(context, uri)) return;
 
     char* const text = context.scratch.edits.room(kEndpointTextMax);
     if (text == nullptr) return;
@@ -64,13 +60,18 @@ void add_contact_edits(Context& context) noexcept {
     if (!maddr.empty()) context.scratch.edits.remove(maddr);
 }
 
-bool must_force_rport(const Context& context) noexcept {
+bool host_is_source(Context& context, std::string_view host) noexcept {
+    if (host == context.source_text()) return true;
+    return sip::literal_host(host) == context.frame().source.address;
+}
+
+bool must_force_rport(Context& context) noexcept {
     const table::Nat nat = context.service().nat;
     if (nat != table::Nat::kAuto) return nat == table::Nat::kAlways;
     const std::string_view sent_by = context.message().top_via.host;
-    if (host_is(sent_by, context.frame().source.address)) return false;
+    if (sent_by == context.source_text()) return false;
     const auto host = sip::literal_host(sent_by);
-    return host && host->is_private();
+    return host && host->is_private() && *host != context.frame().source.address;
 }
 
 }  // namespace lb::core

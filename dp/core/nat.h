@@ -16,6 +16,10 @@ void add_contact_edits(Context& context) noexcept;
 // True if a request's replies must go to its source port although its Via does not ask for that
 // (force_rport):
 //   always: yes; auto: the Via's host is private and the source is another address.
-bool must_force_rport(const Context& context) noexcept;
+bool must_force_rport(Context& context) noexcept;
+
+// True if the host is a literal and the message's source address. The usual spelling is told
+// without parsing.
+bool host_is_source(Context& context, std::string_view host) noexcept;
 
 }  // namespace lb::core

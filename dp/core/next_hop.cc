@@ -47,13 +47,13 @@ NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
 
 NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
     sip::Uri uri;
-    if (!sip::parse_uri(text, uri) || uri.host.empty())
+    if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
         return refuse(478, "Unresolvable destination");
-    const auto transport = sip::find_param(uri.params, "transport");
+    const auto transport = sip::find_param(uri.params, "transport", &context.message().index);
     if (transport && !sip::iequals(*transport, "udp"))
         return refuse(477, "Transport not supported");
 
-    const auto maddr = sip::find_param(uri.params, "maddr");
+    const auto maddr = sip::find_param(uri.params, "maddr", &context.message().index);
     const auto address = sip::literal_host(maddr ? *maddr : uri.host);
     if (!address) return maddr ? refuse(478, "Unresolvable destination") : find_name(context, uri);
     return send_to({*address, uri.port != 0 ? uri.port : kSipPort});
@@ -90,7 +90,8 @@ NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
 
 bool is_ours(const Context& context, std::string_view text) noexcept {
     sip::Uri uri;
-    return sip::parse_uri(text, uri) && own_listener(context, uri) != table::kNoListener;
+    return sip::parse_uri(text, uri, &context.message().index) &&
+           own_listener(context, uri) != table::kNoListener;
 }
 
 // Follows a Route or Request-URI, if the sender may choose where its message goes: a destination of
@@ -142,7 +143,9 @@ Selection find_selection(const Context& context, std::string_view request_uri) n
     const Selection own{nullptr, service.set, service.algorithm};
     if (service.rules.empty()) return own;
     sip::Uri uri;
-    sip::parse_uri(request_uri, uri);  // a rule that asks for parts of a bad URI does not match
+    sip::parse_uri(
+        request_uri, uri,
+        &context.message().index);  // a rule that asks for parts of a bad URI does not match
     const table::Rule* const rule = match_rule(context, uri);
     return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm};
 }

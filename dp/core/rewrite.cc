@@ -40,10 +40,6 @@ public:
         return text({digits, static_cast<std::size_t>(
                                  std::to_chars(digits, digits + 10, value).ptr - digits)});
     }
-    Writer& address(const IpAddress& address) noexcept {
-        char digits[kAddressTextMax];
-        return text({digits, address.write(digits)});
-    }
 
     // What was written, to stay until the list is cleared. Empty (and the list bad) if it did not
     // fit.
@@ -113,15 +109,17 @@ void add_via_edits(Context& context, bool force_rport) noexcept {
     const Endpoint& source = context.frame().source;
     sip::EditList& edits = context.scratch.edits;
 
-    const bool received = via.has_rport() || !via.received_param.empty() ||
-                          sip::literal_host(via.host) != source.address;
+    const bool received =
+        via.has_rport() || !via.received_param.empty() || !host_is_source(context, via.host);
     const char* const behind_sent_by = via.sent_by.data() + via.sent_by.size();
     if (force_rport && !via.has_rport()) {
         edits.insert(behind_sent_by, Writer(edits, 16).text(";rport=").number(source.port).done());
     }
     if (received) {
-        const std::string_view text =
-            Writer(edits, kAddressTextMax + 16).text(";received=").address(source.address).done();
+        const std::string_view text = Writer(edits, kAddressTextMax + 16)
+                                          .text(";received=")
+                                          .text(context.source_text())
+                                          .done();
         if (via.received_param.empty()) {
             edits.insert(behind_sent_by, text);
         } else {
@@ -138,7 +136,9 @@ void add_via_edits(Context& context, bool force_rport) noexcept {
 // (spec/dispatcher.md 8).
 void add_set_host_edit(Context& context, std::string_view host_port) noexcept {
     sip::Uri uri;
-    if (!sip::parse_uri(context.message().request_uri, uri) || uri.host_port.empty()) return;
+    if (!sip::parse_uri(context.message().request_uri, uri, &context.message().index) ||
+        uri.host_port.empty())
+        return;
     const char* const begin = uri.host_port.data();
     const char* const end = uri.text.data() + uri.text.size();
     context.scratch.edits.replace({begin, static_cast<std::size_t>(end - begin)}, host_port);
@@ -170,7 +170,7 @@ void add_reply_edits(Context& context) noexcept {
     // The whole header field if our Via is alone in it, else this value and its comma.
     std::string_view rest;
     sip::Via ignored;
-    sip::parse_via(reply.via.value, ignored, rest);
+    sip::parse_via(reply.via.value, ignored, rest, &reply.index);
     if (rest.empty()) {
         edits.remove(reply.via.line);
     } else {

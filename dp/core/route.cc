@@ -73,7 +73,8 @@ Verdict relay_request(Context& context) noexcept {
     if (!read_addresses(request)) return answer(context, {400, "Bad Request", {}});
     context.transaction = sip::transaction_number(context.tables.secret, request);
     sip::Uri uri;
-    if (!sip::parse_uri(request.request_uri, uri)) return answer(context, {400, "Bad Request", {}});
+    if (!sip::parse_uri(request.request_uri, uri, &request.index))
+        return answer(context, {400, "Bad Request", {}});
     if (is_options_to_us(context, uri)) return answer(context, {200, "Keepalive", {}});
     if (const Answer wrong = check_request(context, uri)) return answer(context, wrong);
     if (request.method == sip::Method::kAck &&

@@ -30,8 +30,9 @@ struct Scratch {
     net::FrameView frame;
     sip::Message message;
     sip::EditList edits;
-    std::array<std::uint8_t, 8192> reply;  // local replies are composed here
-    WorkerState state;                     // cursors, transaction table, random numbers
+    std::array<char, kAddressTextMax> source_text;  // Context::source_text() writes here
+    std::array<std::uint8_t, 8192> reply;           // local replies are composed here
+    WorkerState state;                              // cursors, transaction table, random numbers
     LastRequest last_request;
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
     std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame

@@ -26,6 +26,7 @@ enum class Header : std::uint8_t {
     kProxyRequire,
     kAuthorization,
     kProxyAuthorization,
+    kCount,
 };
 
 struct HeaderStart {

@@ -5,53 +5,70 @@
 namespace lb::sip {
 namespace {
 
-constexpr CharSet kQuote("\"");
-constexpr CharSet kQuoteOrComma("\",");
-constexpr CharSet kClosing(">");
-constexpr CharSet kEndsBare(";");
-constexpr CharSet kEndsBareOfList(";,");
-constexpr CharSet kEndsName("<;\\\"");
-constexpr CharSet kEndsNameOfList("<;\\\",");
+constexpr StopSet kQuote("\"");
+constexpr StopSet kQuoteOrComma("\",");
+constexpr StopSet kClosing(">");
+constexpr StopSet kEndsBare(";");
+constexpr StopSet kEndsBareOfList(";,");
+constexpr StopSet kEndsName("<;\\\"");
+constexpr StopSet kEndsNameOfList("<;\\\",");
 
 // Moves to the end of header parameters: the end of the text, or a ',' if that ends a value.
 bool skip_params(Cursor& cursor, bool comma_ends) noexcept {
-    const CharSet& stops = comma_ends ? kQuoteOrComma : kQuote;
+    const StopSet& stops = comma_ends ? kQuoteOrComma : kQuote;
     for (;;) {
-        cursor.at = stops.find(cursor.at, cursor.end);
+        cursor.skip_to(stops);
         if (cursor.done() || *cursor.at == ',') return true;
         if (!cursor.skip_quoted()) return false;
     }
 }
 
+// Header parameters up to the end of the value, the tag among them. Nearly always there is none, or
+// a tag alone.
+bool take_params(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
+    constexpr std::string_view kTag = ";tag=";
+    const char* const begin = cursor.at;
+    if (cursor.rest().starts_with(kTag)) {
+        const char* const tag = begin + kTag.size();
+        if (tag != cursor.end && cursor.next_break(tag) == cursor.end) {
+            out.params = cursor.rest();
+            out.tag = between(tag, cursor.end);
+            cursor.at = cursor.end;
+            return true;
+        }
+    }
+    if (!skip_params(cursor, comma_ends)) return false;
+    out.params = trimmed(between(begin, cursor.at));
+    if (out.params.empty()) return true;
+    out.tag = find_param(out.params, "tag", cursor.index).value_or(std::string_view());
+    return true;
+}
+
 // Behind the '<': URI, '>', parameters.
 bool take_bracketed(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     const char* const begin = cursor.at;
-    cursor.at = kClosing.find(cursor.at, cursor.end);
+    cursor.skip_to(kClosing);
     if (cursor.done()) return false;
     out.uri = trimmed(between(begin, cursor.at++));  // blanks inside <>: RFC 4475 3.1.2.14
     cursor.skip_lws();
-    const char* const params = cursor.at;
-    if (!skip_params(cursor, comma_ends)) return false;
-    out.params = trimmed(between(params, cursor.at));
-    return out.params.empty() || out.params.front() == ';';
+    return take_params(cursor, out, comma_ends) &&
+           (out.params.empty() || out.params.front() == ';');
 }
 
 // addr-spec without <>: what follows a ';' are header parameters (RFC 3261 20.10, 20.20).
 bool take_bare(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     const char* const begin = cursor.at;
-    cursor.at = (comma_ends ? kEndsBareOfList : kEndsBare).find(cursor.at, cursor.end);
+    cursor.skip_to(comma_ends ? kEndsBareOfList : kEndsBare);
     out.uri = trimmed(between(begin, cursor.at));
-    const char* const params = cursor.at;
-    if (!skip_params(cursor, comma_ends)) return false;
-    out.params = trimmed(between(params, cursor.at));
-    return true;
+    return take_params(cursor, out, comma_ends);
 }
 
 // The '<' of this value; the end of the text when there is none; null when a quote has no end.
 const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
-    const CharSet& stops = comma_ends ? kEndsNameOfList : kEndsName;
+    if (cursor.is('<')) return cursor.at;  // no display name
+    const StopSet& stops = comma_ends ? kEndsNameOfList : kEndsName;
     for (;;) {
-        cursor.at = stops.find(cursor.at, cursor.end);
+        cursor.skip_to(stops);
         if (cursor.done()) return cursor.end;
         if (*cursor.at == '<') return cursor.at;
         if (*cursor.at == ';' || *cursor.at == ',') return cursor.end;
@@ -79,15 +96,15 @@ bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     }
     if (!good || out.uri.empty()) return false;
     out.whole = trimmed(between(begin, cursor.at));
-    out.tag = find_param(out.params, "tag").value_or(std::string_view());
     return true;
 }
 
 }  // namespace
 
-bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest) noexcept {
+bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest,
+                     const TextIndex* index) noexcept {
     rest = {};
-    Cursor cursor(text);
+    Cursor cursor(text, index);
     if (!take_name_addr(cursor, value, true)) return false;
     if (cursor.take(',')) rest = between(cursor.at, cursor.end);
     return true;
@@ -95,9 +112,16 @@ bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& r
 
 // Commas mean nothing here: a display name with a bare one is broken, but clear (RFC
 // 4475 3.1.2.15).
-bool parse_from_to(std::string_view value, NameAddr& out) noexcept {
-    Cursor cursor(value);
+bool parse_from_to(std::string_view value, NameAddr& out, const TextIndex* index) noexcept {
+    Cursor cursor(value, index);
     return take_name_addr(cursor, out, false);
+}
+
+bool has_lws(std::string_view text, const TextIndex* index) noexcept {
+    static constexpr StopSet kLws(" \t\r\n");
+    Cursor cursor(text, index);
+    cursor.skip_to(kLws);
+    return !cursor.done();
 }
 
 }  // namespace lb::sip

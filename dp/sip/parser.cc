@@ -77,20 +77,44 @@ std::string_view skip_line_ends(std::string_view text) noexcept {
     return text.substr(at);
 }
 
-void keep_first(HeaderField& slot, const HeaderField& field) noexcept {
-    if (!slot.present()) slot = field;
+// Where a header field of a kind is kept, and whether it may stand only once.
+struct Slot {
+    std::uint16_t offset = 0;  // in Message; 0: not in a slot
+    bool only_one = false;
+};
+
+// One per Header, in enum order.
+constexpr std::array kSlots{
+    Slot{},  // kOther
+    Slot{},  // kBroken
+    Slot{},  // kVia
+    Slot{offsetof(Message, from), true},
+    Slot{offsetof(Message, to), true},
+    Slot{offsetof(Message, call_id), true},
+    Slot{offsetof(Message, cseq), true},
+    Slot{offsetof(Message, max_forwards), true},
+    Slot{offsetof(Message, content_length), true},
+    Slot{offsetof(Message, contact), false},
+    Slot{},  // kRoute
+    Slot{offsetof(Message, record_route), false},
+    Slot{offsetof(Message, require), false},
+    Slot{offsetof(Message, proxy_require), false},
+    Slot{offsetof(Message, authorization), false},
+    Slot{offsetof(Message, proxy_authorization), false},
+};
+static_assert(kSlots.size() == static_cast<std::size_t>(Header::kCount));
+
+HeaderField& slot_at(Message& message, std::uint16_t offset) noexcept {
+    return *reinterpret_cast<HeaderField*>(reinterpret_cast<char*>(&message) + offset);
 }
 
-void keep_only(HeaderField& slot, const HeaderField& field, FirstError& errors) noexcept {
-    errors.note_unless(!slot.present(), Error::kDuplicateHeader);
-    keep_first(slot, field);
-}
-
-// Two Content-Length of one value are one; any other pair has no meaning (RFC 4475 3.3.9).
-void keep_length(Message& message, const HeaderField& field, FirstError& errors) noexcept {
-    const HeaderField& first = message.content_length;
-    errors.note_unless(!first.present() || first.value == field.value, Error::kDuplicateHeader);
-    keep_first(message.content_length, field);
+// A second one of a kind. Two Content-Length of one value are one; any other pair of a field that
+// may stand only once has no meaning (RFC 4475 3.3.8, 3.3.9).
+void keep_second(Header header, const HeaderField& first, const HeaderField& field,
+                 FirstError& errors) noexcept {
+    if (!kSlots[static_cast<std::size_t>(header)].only_one) return;
+    if (header == Header::kContentLength && first.value == field.value) return;
+    errors.note(Error::kDuplicateHeader);
 }
 
 void keep_via(Message& message, const HeaderField& field) noexcept {
@@ -104,65 +128,56 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
     message.routes[message.routes_count++] = field;
 }
 
-void keep(Header header, const HeaderField& field, Message& message, FirstError& errors) noexcept {
-    switch (header) {
-        case Header::kVia:
-            return keep_via(message, field);
-        case Header::kFrom:
-            return keep_only(message.from, field, errors);
-        case Header::kTo:
-            return keep_only(message.to, field, errors);
-        case Header::kCallId:
-            return keep_only(message.call_id, field, errors);
-        case Header::kCseq:
-            return keep_only(message.cseq, field, errors);
-        case Header::kMaxForwards:
-            return keep_only(message.max_forwards, field, errors);
-        case Header::kContentLength:
-            return keep_length(message, field, errors);
-        case Header::kContact:
-            return keep_first(message.contact, field);
-        case Header::kRoute:
-            return keep_route(message, field, errors);
-        case Header::kRecordRoute:
-            return keep_first(message.record_route, field);
-        case Header::kRequire:
-            return keep_first(message.require, field);
-        case Header::kProxyRequire:
-            return keep_first(message.proxy_require, field);
-        case Header::kAuthorization:
-            return keep_first(message.authorization, field);
-        case Header::kProxyAuthorization:
-            return keep_first(message.proxy_authorization, field);
-        case Header::kBroken:
-            return errors.note(Error::kHeaderLine);
-        case Header::kOther:
-            return;
+[[gnu::always_inline]] inline void keep(Header header, const HeaderField& field, Message& message,
+                                        FirstError& errors) noexcept {
+    const Slot slot = kSlots[static_cast<std::size_t>(header)];
+    if (slot.offset != 0) {
+        HeaderField& place = slot_at(message, slot.offset);
+        if (place.present()) [[unlikely]]
+            return keep_second(header, place, field, errors);
+        place = field;
+        return;
     }
+    if (header == Header::kVia) return keep_via(message, field);
+    if (header == Header::kRoute) return keep_route(message, field, errors);
+    errors.note(Error::kHeaderLine);
 }
 
-void read_header(std::string_view line, Message& message, FirstError& errors) noexcept {
+// `text` without LWS at its ends; nearly always that is one space in front and CR LF behind.
+[[gnu::always_inline]] inline std::string_view value_of(std::string_view text) noexcept {
+    const char* begin = text.data();
+    const char* end = end_of(text);
+    if (text.size() < 4 || end[-1] != '\n' || end[-2] != '\r') return trimmed(text);
+    end -= 2;
+    begin += *begin == ' ';
+    if (*begin <= ' ' || end[-1] <= ' ') return trimmed(text);
+    return between(begin, end);
+}
+
+[[gnu::always_inline]] inline void read_header(std::string_view line, Message& message,
+                                               FirstError& errors) noexcept {
     const HeaderStart start = classify(line);
     if (start.header == Header::kOther) return;
-    keep(start.header, {line, trimmed(line.substr(start.value))}, message, errors);
+    keep(start.header, {line, value_of(line.substr(start.value))}, message, errors);
 }
 
-// Header lines 1 .. count-1; a line that begins with a blank belongs to the one before it.
-void read_headers(const LineEnds& ends, Message& message, FirstError& errors) noexcept {
+// Header lines 1 .. lines-1; a line that begins with a blank belongs to the one before it.
+void read_headers(Message& message, FirstError& errors) noexcept {
+    const TextIndex& index = message.index;
     const char* const text = message.text.data();
-    const std::uint32_t count = ends.closed ? ends.count - 1 : ends.count;
-    std::uint32_t begin = ends.at[0];
+    const std::uint32_t count = index.closed ? index.lines - 1 : index.lines;
+    std::uint32_t begin = index.line_ends[0];
     if (count > 1 && is_blank(text[begin])) errors.note(Error::kHeaderLine);
     for (std::uint32_t i = 1; i < count;) {
-        std::uint32_t end = ends.at[i++];
-        while (i < count && is_blank(text[end])) end = ends.at[i++];
+        std::uint32_t end = index.line_ends[i++];
+        while (i < count && is_blank(text[end])) end = index.line_ends[i++];
         read_header(between(text + begin, text + end), message, errors);
         begin = end;
     }
 }
 
 bool parse_cseq(Message& message) noexcept {
-    Cursor cursor(message.cseq.value);
+    Cursor cursor(message.cseq.value, &message.index);
     std::uint64_t number = 0;
     if (!parse_number(cursor.take_digits(), 0xffffffff, number)) return false;
     message.cseq_number = static_cast<std::uint32_t>(number);
@@ -201,7 +216,8 @@ void check_fields(Message& message, FirstError& errors) noexcept {
     if (!message.via.present()) {
         errors.note(Error::kNoVia);
     } else {
-        errors.note_unless(parse_via(message.via.value, message.top_via, rest), Error::kBadVia);
+        errors.note_unless(parse_via(message.via.value, message.top_via, rest, &message.index),
+                           Error::kBadVia);
     }
     errors.note_unless(!message.call_id.value.empty(), Error::kNoCallId);
     errors.note_unless(message.cseq.present(), Error::kNoCseq);
@@ -227,22 +243,23 @@ Error parse(std::string_view datagram, Message& message) noexcept {
     if (text.empty()) return Error::kEmpty;
     message.text = text;
 
-    LineEnds ends;
-    scan_lines(text, ends);
-    if (ends.count == 0) {  // not even a whole start line
+    const TextIndex& index = message.index;
+    scan_header(text, message.index);
+    if (index.lines == 0) {  // not even a whole start line
+        if (index.too_many) return Error::kNotSip;
         const Error error = parse_start_line(text, message);
         return error == Error::kNotSip ? error : Error::kTruncated;
     }
     FirstError errors;
-    errors.note(parse_start_line(text.substr(0, ends.at[0]), message));
+    errors.note(parse_start_line(text.substr(0, index.line_ends[0]), message));
     if (errors.error == Error::kNotSip) return errors.error;
-    if (ends.too_many) return Error::kTooManyHeaders;
+    if (index.too_many) return Error::kTooManyHeaders;
 
-    const std::uint32_t header_end = ends.at[ends.count - 1];
-    errors.note_unless(ends.closed || header_end == text.size(), Error::kTruncated);
-    message.header = text.substr(ends.at[0], header_end - ends.at[0]);
+    const std::uint32_t header_end = index.line_ends[index.lines - 1];
+    errors.note_unless(index.closed || header_end == text.size(), Error::kTruncated);
+    message.header = text.substr(index.line_ends[0], header_end - index.line_ends[0]);
     message.body = text.substr(header_end);
-    read_headers(ends, message, errors);
+    read_headers(message, errors);
     check_fields(message, errors);
     return errors.error;
 }

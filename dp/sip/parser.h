@@ -3,6 +3,9 @@
 // SIP parser: text in, views out (RFC 3261 section 25, with the leniency of Postel where RFC 4475
 // asks for it). One pass over the header section; the body is not looked at.
 //
+// What reads one field takes the index of the message that the field is a view into, or null: the
+// result is the same, the index makes it faster (scan.h).
+//
 // Bounds:   kHeaderLinesMax header lines, kRoutesMax Route fields; more is Error::kTooManyHeaders.
 // Threads:  no state; any thread.
 // Cost:     no allocation, no copy; reads every byte of the header section about once.
@@ -59,7 +62,8 @@ bool answerable(Error error, const Message& message) noexcept;
 bool is_keepalive(std::string_view datagram) noexcept;
 
 // Parses the via-parm at the front of `text`; `rest` is what follows its comma, or empty.
-bool parse_via(std::string_view text, Via& via, std::string_view& rest) noexcept;
+bool parse_via(std::string_view text, Via& via, std::string_view& rest,
+               const TextIndex* index = nullptr) noexcept;
 
 // Finds the second Via value of the message (in the same field or the next one), for a reply.
 // False if there is none or it does not parse.
@@ -67,10 +71,15 @@ bool find_second_via(const Message& message, Via& via) noexcept;
 
 // Splits the first value off a comma list of name-addr / addr-spec (Route, Contact, Record-Route).
 // Commas inside quotes and <> do not count. False if `text` is empty or the value does not parse.
-bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest) noexcept;
+bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest,
+                     const TextIndex* index = nullptr) noexcept;
 
 // Like parse_name_addr for a From or To value: an addr-spec without <> ends at the first ';'.
-bool parse_from_to(std::string_view value, NameAddr& out) noexcept;
+bool parse_from_to(std::string_view value, NameAddr& out,
+                   const TextIndex* index = nullptr) noexcept;
+
+// True if there is LWS in `text`, a view into a message or not (then index is null).
+bool has_lws(std::string_view text, const TextIndex* index) noexcept;
 
 // Method name (case-sensitive, RFC 3261 7.1) to enumerator.
 Method method_of(std::string_view token) noexcept;

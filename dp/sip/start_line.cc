@@ -1,5 +1,8 @@
 #include "dp/sip/start_line.h"
 
+#include <cstring>
+
+#include "dp/base/bytes.h"
 #include "dp/sip/text.h"
 
 namespace lb::sip {
@@ -21,10 +24,12 @@ bool is_version_2(std::string_view text) noexcept {
 }
 
 // White space, control characters, angle brackets. UTF-8 is let pass.
-constexpr CharSet kForeign = CharSet("<>").with_controls();
+constexpr StopSet kForeign(CharSet("<>").with_controls());
 
-bool has_foreign(std::string_view uri) noexcept {
-    return kForeign.find(uri.data(), end_of(uri)) != end_of(uri);
+bool has_foreign(std::string_view uri, const TextIndex* index) noexcept {
+    Cursor cursor(uri, index);
+    cursor.skip_to(kForeign);
+    return !cursor.done();
 }
 
 Error parse_status_line(std::string_view line, Message& message) noexcept {
@@ -44,7 +49,7 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
 }
 
 Error parse_request_line(std::string_view line, Message& message) noexcept {
-    Cursor cursor(line);
+    Cursor cursor(line, &message.index);
     const std::string_view method = cursor.take_token();
     if (method.empty() || !cursor.take(' ')) return Error::kNotSip;
     const std::string_view rest = between(cursor.at, cursor.end);
@@ -53,7 +58,7 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
         message.method_text = method;
         message.method = method_of(method);
         message.request_uri = rest.substr(0, rest.size() - kUsualEnd.size());
-        return has_foreign(message.request_uri) ? Error::kRequestUri : Error::kNone;
+        return has_foreign(message.request_uri, cursor.index) ? Error::kRequestUri : Error::kNone;
     }
     const std::string_view trimmed_rest = trimmed(rest);
     const std::size_t space = trimmed_rest.rfind(' ');
@@ -65,7 +70,7 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
     if (!is_version_2(trimmed_rest.substr(space + 1))) return Error::kVersion;
     message.request_uri = trimmed_rest.substr(0, space);
     const bool clean = trimmed_rest.size() == rest.size() && !message.request_uri.empty() &&
-                       !has_foreign(message.request_uri);
+                       !has_foreign(message.request_uri, cursor.index);
     return clean ? Error::kNone : Error::kRequestUri;
 }
 
@@ -77,24 +82,55 @@ std::string_view without_line_end(std::string_view line) noexcept {
 
 }  // namespace
 
-Method method_of(std::string_view token) noexcept {
-    struct Row {
-        std::string_view text;
-        Method method;
-    };
-    static constexpr Row kRows[] = {
-        {"INVITE", Method::kInvite},   {"ACK", Method::kAck},
-        {"BYE", Method::kBye},         {"CANCEL", Method::kCancel},
-        {"OPTIONS", Method::kOptions}, {"REGISTER", Method::kRegister},
-        {"MESSAGE", Method::kMessage}, {"SUBSCRIBE", Method::kSubscribe},
-        {"NOTIFY", Method::kNotify},   {"INFO", Method::kInfo},
-        {"UPDATE", Method::kUpdate},   {"PRACK", Method::kPrack},
-        {"REFER", Method::kRefer},     {"PUBLISH", Method::kPublish},
-    };
-    for (const Row& row : kRows) {
-        if (row.text == token) return row.method;
+namespace {
+
+// A name of at most eight characters as one number.
+constexpr std::uint64_t packed(std::string_view name) noexcept {
+    std::uint64_t number = 0;
+    for (std::size_t i = name.size(); i-- > 0;) {
+        number = number << 8 | static_cast<std::uint8_t>(name[i]);
     }
-    return Method::kOther;
+    return number;
+}
+
+}  // namespace
+
+Method method_of(std::string_view token) noexcept {
+    if (token.size() > 8) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;
+    char bytes[8] = {};
+    copy_short(bytes, token.data(), token.size());
+    std::uint64_t number;
+    std::memcpy(&number, bytes, 8);
+    switch (number) {
+        case packed("INVITE"):
+            return Method::kInvite;
+        case packed("ACK"):
+            return Method::kAck;
+        case packed("BYE"):
+            return Method::kBye;
+        case packed("CANCEL"):
+            return Method::kCancel;
+        case packed("OPTIONS"):
+            return Method::kOptions;
+        case packed("REGISTER"):
+            return Method::kRegister;
+        case packed("MESSAGE"):
+            return Method::kMessage;
+        case packed("NOTIFY"):
+            return Method::kNotify;
+        case packed("INFO"):
+            return Method::kInfo;
+        case packed("UPDATE"):
+            return Method::kUpdate;
+        case packed("PRACK"):
+            return Method::kPrack;
+        case packed("REFER"):
+            return Method::kRefer;
+        case packed("PUBLISH"):
+            return Method::kPublish;
+        default:
+            return Method::kOther;
+    }
 }
 
 Error parse_start_line(std::string_view line, Message& message) noexcept {

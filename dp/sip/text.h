@@ -10,13 +10,16 @@
 #include <string_view>
 
 #include "dp/sip/char_set.h"
+#include "dp/sip/scan.h"
 
 namespace lb::sip {
 
 // LWS inside a value includes the CR LF of a folded line (RFC 3261 25.1): values are views of the
 // wire.
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
-constexpr bool is_lws(char c) noexcept { return is_blank(c) || c == '\r' || c == '\n'; }
+constexpr bool is_lws(char c) noexcept {
+    return c <= ' ' && (is_blank(c) || c == '\r' || c == '\n');
+}
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 constexpr char to_lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -88,12 +91,31 @@ private:
 template <std::size_t M>
 Name(const char (&)[M]) -> Name<M - 1>;
 
-// Walks one header value. Every take_ and skip_ stays within [at, end].
+// Characters that a reader stops at. All of them are breaks: no token characters.
+class StopSet {
+public:
+    consteval explicit StopSet(CharSet set) : set_(set) {
+        for (int c = 0; c < 256; ++c) {
+            const char byte = static_cast<char>(c);
+            if (set.has(byte) && is_token(byte)) throw "a token character is no break";
+        }
+    }
+    consteval explicit StopSet(std::string_view chars) : StopSet(CharSet(chars)) {}
+    constexpr bool has(char c) const noexcept { return set_.has(c); }
+
+private:
+    CharSet set_;
+};
+
+// Walks one header value. Every take_ and skip_ stays within [at, end]. With the index of the
+// message that the value is in it goes from break to break, without it looks at every character.
 struct Cursor {
     const char* at;
     const char* end;
+    const TextIndex* index;
 
-    explicit Cursor(std::string_view text) noexcept : at(text.data()), end(end_of(text)) {}
+    explicit Cursor(std::string_view text, const TextIndex* of_message = nullptr) noexcept
+        : at(text.data()), end(end_of(text)), index(of_message) {}
 
     bool done() const noexcept { return at == end; }
     bool is(char c) const noexcept { return at != end && *at == c; }
@@ -112,9 +134,20 @@ struct Cursor {
         skip_lws();
         return true;
     }
+    // The first byte from `from` on that is no token character, or the end.
+    const char* next_break(const char* from) const noexcept {
+        if (index == nullptr) return kNoToken.find(from, end);
+        const char* const found = index->next_break(from);
+        return found < end ? found : end;
+    }
+    // Moves to the first of `stops`, or to the end.
+    [[gnu::always_inline]] void skip_to(const StopSet& stops) noexcept {
+        for (at = next_break(at); at != end && !stops.has(*at); at = next_break(at + 1)) {
+        }
+    }
     std::string_view take_token() noexcept {
         const char* const begin = at;
-        at = kNoToken.find(at, end);
+        at = next_break(at);
         return between(begin, at);
     }
     std::string_view take_digits() noexcept {
@@ -122,12 +155,13 @@ struct Cursor {
         while (at != end && is_digit(*at)) ++at;
         return between(begin, at);
     }
+    std::string_view rest() const noexcept { return between(at, end); }
     // The quoted string at the cursor, with its quotes. False when it has no end.
     bool skip_quoted() noexcept {
-        static constexpr CharSet kQuoteOrEscape("\"\\");
+        static constexpr StopSet kQuoteOrEscape("\"\\");
         ++at;
         for (;;) {
-            at = kQuoteOrEscape.find(at, end);
+            skip_to(kQuoteOrEscape);
             if (at == end) return false;
             if (*at++ == '"') return true;
             if (at == end) return false;
@@ -143,12 +177,65 @@ struct Param {
     std::string_view value;  // empty for a flag; a quoted string keeps its quotes
 };
 
+namespace detail {
+
+// Ends an unquoted parameter value. Brackets, slashes and colons are let through: real senders put
+// addresses there (RFC 5118 4.5).
+inline constexpr StopSet kEndsValue(";,\" \t\r\n");
+
+inline bool take_value(Cursor& cursor, std::string_view& value) noexcept {
+    const char* const begin = cursor.at;
+    if (cursor.is('"')) {
+        if (!cursor.skip_quoted()) return false;
+    } else {
+        cursor.skip_to(kEndsValue);
+    }
+    value = between(begin, cursor.at);
+    return true;
+}
+
+}  // namespace detail
+
 // REQUIRES: cursor at ';'. Leaves the cursor behind the parameter and the LWS that follows. False
 // when it has no name, or a quoted value no end.
-bool take_param(Cursor& cursor, Param& param) noexcept;
+inline bool take_param(Cursor& cursor, Param& param) noexcept {
+    const char* const begin = cursor.at++;
+    cursor.skip_lws();
+    param.name = cursor.take_token();
+    if (param.name.empty()) return false;
+    param.value = between(cursor.at, cursor.at);  // a flag: empty, but somewhere
+    const char* end = cursor.at;
+    cursor.skip_lws();
+    if (cursor.take('=')) {
+        cursor.skip_lws();
+        if (!detail::take_value(cursor, param.value)) return false;
+        end = cursor.at;
+        cursor.skip_lws();
+    }
+    param.text = between(begin, end);
+    return true;
+}
 
-// Digits to a number, at most `max`; false when empty, not digits, or more.
-bool parse_number(std::string_view digits, std::uint64_t max, std::uint64_t& number) noexcept;
-bool parse_port(std::string_view digits, std::uint16_t& port) noexcept;
+// Digits to a number, at most `max`; false when empty, not digits, or more. REQUIRES: max < 2**60.
+inline bool parse_number(std::string_view digits, std::uint64_t max,
+                         std::uint64_t& number) noexcept {
+    if (digits.empty()) return false;
+    std::uint64_t value = 0;
+    for (const char c : digits) {
+        const auto digit = static_cast<std::uint8_t>(c - '0');
+        if (digit > 9) return false;
+        value = value * 10 + digit;
+        if (value > max) return false;  // before it can overflow
+    }
+    number = value;
+    return true;
+}
+
+inline bool parse_port(std::string_view digits, std::uint16_t& port) noexcept {
+    std::uint64_t number = 0;
+    if (!parse_number(digits, 65535, number)) return false;
+    port = static_cast<std::uint16_t>(number);
+    return true;
+}
 
 }  // namespace lb::sip

@@ -6,8 +6,9 @@
 namespace lb::sip {
 namespace {
 
+constexpr Name kSip("sip");
+
 Scheme scheme_of(std::string_view text) noexcept {
-    constexpr Name kSip("sip");
     constexpr Name kSips("sips");
     constexpr Name kTel("tel");
     if (kSip.is(text)) return Scheme::kSip;
@@ -19,10 +20,14 @@ Scheme scheme_of(std::string_view text) noexcept {
 constexpr CharSet kNoSchemeChar = CharSet("+-.", true).with_letters_and_digits();
 
 // The scheme in front of the first ':' (RFC 3986 3.1), empty when that is none.
-std::string_view take_scheme(std::string_view text) noexcept {
-    if (text.empty() || !is_letter(text[0])) return {};
-    const char* const end = kNoSchemeChar.find(text.data(), end_of(text));
-    return end != end_of(text) && *end == ':' ? between(text.data(), end) : std::string_view();
+std::string_view take_scheme(Cursor cursor) noexcept {
+    if (cursor.done() || !is_letter(*cursor.at)) return {};
+    const std::string_view scheme = cursor.take_token();
+    if (!cursor.is(':')) return {};
+    for (const char c : scheme) {
+        if (kNoSchemeChar.has(c)) return {};
+    }
+    return scheme;
 }
 
 bool parse_tel(std::string_view number, Uri& uri) noexcept {
@@ -32,33 +37,36 @@ bool parse_tel(std::string_view number, Uri& uri) noexcept {
     return !uri.user.empty();
 }
 
-// userinfo in front of the first '@'. Returns what is behind it.
-std::string_view take_userinfo(std::string_view text, Uri& uri) noexcept {
-    static constexpr CharSet kAt("@");
-    static constexpr CharSet kColon(":");
-    const char* const at_sign = kAt.find(text.data(), end_of(text));
-    if (at_sign == end_of(text)) return text;
-    const char* const colon = kColon.find(text.data(), at_sign);
+// userinfo in front of the first '@'; the cursor goes behind it.
+void take_userinfo(Cursor& cursor, Uri& uri) noexcept {
+    static constexpr StopSet kAtOrColon("@:");
+    static constexpr StopSet kAt("@");
+    const char* const begin = cursor.at;
+    Cursor look = cursor;
+    look.skip_to(kAtOrColon);
+    const char* const user_end = look.at;
+    if (look.is(':')) look.skip_to(kAt);
+    if (look.done()) return;
     uri.has_user = true;
-    uri.user = between(text.data(), colon);
-    if (colon != at_sign) uri.password = between(colon + 1, at_sign);
-    return between(at_sign + 1, end_of(text));
+    uri.user = between(begin, user_end);
+    if (user_end != look.at) uri.password = between(user_end + 1, look.at);
+    cursor.at = look.at + 1;
 }
 
 // What ends a host, and what could be mistaken for structure within one. Other odd characters are
 // the resolver's business.
-constexpr CharSet kForeign = CharSet("@<>\",[]/").with_controls();
-constexpr CharSet kEndsHost = CharSet(":;?@<>\",[]/").with_controls();
+constexpr StopSet kForeign(CharSet("@<>\",[]/").with_controls());
+constexpr StopSet kEndsHost(CharSet(":;?@<>\",[]/").with_controls());
 
 bool ends_host(char c) noexcept { return c == ':' || c == ';' || c == '?'; }
 
 bool take_host(Cursor& cursor, Uri& uri) noexcept {
     const char* const begin = cursor.at;
     if (cursor.take('[')) {
-        cursor.at = kForeign.find(cursor.at, cursor.end);
+        cursor.skip_to(kForeign);
         if (cursor.at == begin + 1 || !cursor.take(']')) return false;
     } else {
-        cursor.at = kEndsHost.find(cursor.at, cursor.end);
+        cursor.skip_to(kEndsHost);
         if (!cursor.done() && !ends_host(*cursor.at)) return false;
     }
     uri.host = between(begin, cursor.at);
@@ -84,36 +92,43 @@ void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
     if (question != std::string_view::npos) uri.headers = tail.substr(question);
     if (uri.params.empty()) return;
     constexpr Name kPhone("phone");
-    const auto user = find_param(uri.params, "user");
+    const auto user = find_param(uri.params, "user", cursor.index);
     uri.user_phone = user.has_value() && kPhone.is(*user);
 }
 
 }  // namespace
 
-bool parse_uri(std::string_view text, Uri& uri) noexcept {
+bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept {
     static constexpr Uri kEmpty;
     uri = kEmpty;  // gcc makes `= {}` a temporary, and copying that waits for its own stores
     uri.text = text;
-    const std::string_view scheme = take_scheme(text);
-    if (scheme.empty()) return false;
-    uri.scheme = scheme_of(scheme);
-    const std::string_view behind = text.substr(scheme.size() + 1);
-    if (uri.scheme == Scheme::kOther) return true;
-    if (uri.scheme == Scheme::kTel) return parse_tel(behind, uri);
-    Cursor cursor(take_userinfo(behind, uri));
+    Cursor cursor(text, index);
+    if (text.size() > 4 && kSip.equals(text.data()) && text[3] == ':') {  // nearly always
+        uri.scheme = Scheme::kSip;
+        cursor.at += 4;
+    } else {
+        const std::string_view scheme = take_scheme(cursor);
+        if (scheme.empty()) return false;
+        uri.scheme = scheme_of(scheme);
+        if (uri.scheme == Scheme::kOther) return true;
+        cursor.at += scheme.size() + 1;
+    }
+    if (uri.scheme == Scheme::kTel) return parse_tel(cursor.rest(), uri);
+    take_userinfo(cursor, uri);
     if (!take_host_port(cursor, uri)) return false;
     take_params_headers(cursor, uri);
     return true;
 }
 
-std::optional<std::string_view> find_param(std::string_view params,
-                                           std::string_view name) noexcept {
-    static constexpr CharSet kStops(";\"");
-    Cursor cursor(params);
+std::optional<std::string_view> find_param(std::string_view params, std::string_view name,
+                                           const TextIndex* index) noexcept {
+    static constexpr StopSet kStops(";\"");
+    Cursor cursor(params, index);
     while (!cursor.done()) {
         if (*cursor.at != ';') {  // what no parameter has: look for the next one
             if (*cursor.at != '"' || !cursor.skip_quoted()) {
-                cursor.at = kStops.find(cursor.done() ? cursor.at : cursor.at + 1, cursor.end);
+                if (!cursor.done()) ++cursor.at;
+                cursor.skip_to(kStops);
             }
             continue;
         }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "dp/base/address.h"
+#include "dp/sip/scan.h"
 
 namespace lb::sip {
 
@@ -29,11 +30,13 @@ struct Uri {
 
 // False when the text is no URI of a known shape. For Scheme::kOther only `text` and `scheme` are
 // set and the result is true as long as there is a scheme.
-bool parse_uri(std::string_view text, Uri& uri) noexcept;
+// `index`: of the message that `text` is a view into, or null.
+bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index = nullptr) noexcept;
 
 // The value of parameter `name` (case-insensitive) in `params` (";a;b=c"). Nothing when absent;
 // empty text for a flag.
-std::optional<std::string_view> find_param(std::string_view params, std::string_view name) noexcept;
+std::optional<std::string_view> find_param(std::string_view params, std::string_view name,
+                                           const TextIndex* index = nullptr) noexcept;
 
 // The host as an address, if it is a literal (brackets removed).
 std::optional<IpAddress> literal_host(std::string_view host) noexcept;

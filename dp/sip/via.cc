@@ -29,7 +29,8 @@ bool take_host(Cursor& cursor, Via& via) noexcept {
         cursor.at = kNoIpv6Char.find(cursor.at, cursor.end);
         if (!cursor.take(']')) return false;
     } else {
-        cursor.at = kNoHostChar.find(cursor.at, cursor.end);
+        cursor.at = cursor.next_break(begin);
+        if (kNoHostChar.find(begin, cursor.at) != cursor.at) return false;
     }
     via.host = between(begin, cursor.at);
     return !via.host.empty();
@@ -93,11 +94,12 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
 
 }  // namespace
 
-bool parse_via(std::string_view text, Via& via, std::string_view& rest) noexcept {
+bool parse_via(std::string_view text, Via& via, std::string_view& rest,
+               const TextIndex* index) noexcept {
     static constexpr Via kEmpty;
     via = kEmpty;  // as in parse_uri()
     rest = {};
-    Cursor cursor(text);
+    Cursor cursor(text, index);
     cursor.skip_lws();
     const char* const begin = cursor.at;
     if (!take_protocol(cursor, via)) return false;
@@ -114,8 +116,9 @@ bool find_second_via(const Message& message, Via& via) noexcept {
     const char* const behind = end_of(message.top_via.value);
     Cursor cursor(between(behind, end_of(message.via.value)));
     std::string_view rest;
-    if (cursor.take_separator(',')) return parse_via(between(cursor.at, cursor.end), via, rest);
-    return message.second_via.present() && parse_via(message.second_via.value, via, rest);
+    if (cursor.take_separator(',')) return parse_via(cursor.rest(), via, rest, &message.index);
+    return message.second_via.present() &&
+           parse_via(message.second_via.value, via, rest, &message.index);
 }
 
 }  // namespace lb::sip

@@ -56,17 +56,17 @@ BENCHMARK(BM_ParseInvite)->Arg(656)->Arg(700);
 void BM_ParseFolded(benchmark::State& state) { parse_text(state, std::string(test::kTortuous)); }
 BENCHMARK(BM_ParseFolded);
 
-void BM_ScanLines(benchmark::State& state) {
+void BM_ScanHeader(benchmark::State& state) {
     const ScanFunction scan = scan_variant(static_cast<ScanKind>(state.range(0)));
     if (scan == nullptr) return state.SkipWithError("not on this CPU");
     const std::string text = invite(656);
-    LineEnds ends;
+    TextIndex index;
     for (auto _ : state) {
-        scan(text, ends);
-        benchmark::DoNotOptimize(ends);
+        scan(text, index);
+        benchmark::DoNotOptimize(index);
     }
 }
-BENCHMARK(BM_ScanLines)->ArgName("kind")->DenseRange(0, 2);
+BENCHMARK(BM_ScanHeader)->ArgName("kind")->DenseRange(0, 3);
 
 void BM_ParseVia(benchmark::State& state) {
     const std::string_view text =
