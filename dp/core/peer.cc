@@ -15,7 +15,7 @@ bool is_embedded_ipv4(const IpAddress& address) noexcept {
 
 }  // namespace
 
-bool is_peer(const Endpoint& endpoint, bool local) noexcept {
+bool is_odd_peer(const Endpoint& endpoint, bool local) noexcept {
     const IpAddress& address = endpoint.address;
     if (endpoint.port == 0 || address.is_none() || address.is_unspecified()) return false;
     if (address.is_multicast() || address.is_broadcast()) return false;

@@ -48,17 +48,21 @@ Verdict send(Context& context, const Endpoint& source, const Endpoint& target,
              const table::Hop& hop, std::uint8_t* payload, std::size_t size) noexcept {
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
     const table::Interface& out = context.network().interface(hop.interface);
+    static constexpr MacAddress kUnknown{};
+    const MacAddress& target_mac = hop.mac != nullptr ? *hop.mac : kUnknown;
+    const net::ChecksumMode mode = checksum_mode(context, out, size);
 
-    net::UdpHeaders headers;
-    headers.source_mac = out.mac;
-    if (hop.mac != nullptr) headers.target_mac = *hop.mac;
-    headers.vlan = out.vlan;
-    headers.source = source;
-    headers.target = target;
-    headers.ttl = kTtl;
-    headers.dscp = context.frame().dscp;
-    const std::size_t written =
-        net::write_udp_headers(headers, payload, size, checksum_mode(context, out, size));
+    std::size_t written = net::kPlainHeaders;
+    if (out.vlan == net::kNoVlan && mode == net::ChecksumMode::kSoftware &&
+        source.address.is_ipv4() && target.address.is_ipv4()) {
+        net::write_plain_headers(out.mac, target_mac, source, target,
+                                 {kTtl, context.frame().dscp, 0}, payload, size,
+                                 net::raw_sum_of(payload, size));
+    } else {
+        const net::UdpHeaders headers{out.mac, target_mac,           out.vlan, source, target,
+                                      kTtl,    context.frame().dscp, 0};
+        written = net::write_udp_headers(headers, payload, size, mode);
+    }
     point_at(context.packet, payload - written, payload + size);
     const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
     return {action, DropReason::kInternal, hop.interface};

@@ -267,14 +267,19 @@ void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t*
 }
 
 // `payload_sum` is raw, and not read with kOffload.
-[[gnu::always_inline]] inline std::size_t write_headers(const UdpHeaders& headers,
-                                                        std::uint8_t* payload,
-                                                        std::size_t payload_size, ChecksumMode mode,
-                                                        std::uint64_t payload_sum) noexcept {
+std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
+                          std::size_t payload_size, ChecksumMode mode,
+                          std::uint64_t payload_sum) noexcept {
     const bool ipv4 = headers.source.address.is_ipv4();
     const std::size_t udp_length = kUdpHeader + payload_size;
     LB_ASSERT(headers.source.address.family() == headers.target.address.family());
     LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
+    if (ipv4 && headers.vlan == kNoVlan && mode == ChecksumMode::kSoftware) {
+        write_plain_headers(headers.source_mac, headers.target_mac, headers.source, headers.target,
+                            {headers.ttl, headers.dscp, headers.ip_id}, payload, payload_size,
+                            payload_sum);
+        return kPlainHeaders;
+    }
 
     const std::uint64_t addresses =
         raw_address_sum(headers.source.address) + raw_address_sum(headers.target.address);

@@ -3,11 +3,15 @@
 // Ethernet (one VLAN tag at most), IPv4 with options, IPv6 with extension headers, UDP: bytes in,
 // views out, and the way back.
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "dp/base/address.h"
+#include "dp/base/assert.h"
 #include "dp/base/bytes.h"
+#include "dp/net/checksum.h"
 #include "dp/net/packet.h"
 
 namespace lb::net {
@@ -89,6 +93,52 @@ std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
 std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
                                        std::size_t payload_size,
                                        std::uint16_t payload_sum) noexcept;
+
+// The same for what nearly all datagrams are, IPv4 without a tag, from the pieces. `payload_sum` is
+// raw. REQUIRES: as above; both addresses IPv4.
+inline constexpr std::size_t kPlainHeaders = kEthernetHeader + kIpv4Header + kUdpHeader;
+struct PlainFields {
+    std::uint8_t ttl = 64;
+    std::uint8_t dscp = 0;
+    std::uint16_t ip_id = 0;
+};
+inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& target_mac,
+                                const Endpoint& source, const Endpoint& target, PlainFields fields,
+                                std::uint8_t* payload, std::size_t payload_size,
+                                std::uint64_t payload_sum) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    LB_ASSERT(payload_size <= 65535 - kIpv4Header - kUdpHeader);
+    const std::uint64_t udp_length =
+        raw_word(static_cast<std::uint16_t>(kUdpHeader + payload_size));
+    const std::uint64_t total =
+        raw_word(static_cast<std::uint16_t>(kIpv4Header + kUdpHeader + payload_size));
+    const std::uint64_t addresses =
+        raw_address_sum(source.address) + raw_address_sum(target.address);
+    const auto store = [](std::uint8_t* at, auto word) { std::memcpy(at, &word, sizeof word); };
+
+    // Whole words, and sums of them: to read back what was just written in other widths stalls the
+    // core.
+    const std::uint64_t id_and_flags =
+        fields.ip_id == 0 ? 0x400000U : raw_word(fields.ip_id);  // DF
+    const std::uint64_t first = 0x45U | static_cast<std::uint64_t>(fields.dscp) << 8 | total << 16;
+    const std::uint64_t ttl = fields.ttl | static_cast<std::uint64_t>(kProtocolUdp) << 8;
+    const std::uint64_t header = raw_checksum_of(first + id_and_flags + ttl + addresses);
+    std::uint8_t* const ip = payload - kUdpHeader - kIpv4Header;
+    store(ip, first | id_and_flags << 32);
+    store(ip + 8, ttl | header << 16 | raw_address_sum(source.address) << 32);
+    store(ip + 16, static_cast<std::uint32_t>(raw_address_sum(target.address)));
+
+    const std::uint64_t ports =
+        raw_word(source.port) | static_cast<std::uint64_t>(raw_word(target.port)) << 16;
+    std::uint64_t checksum = raw_checksum_of(addresses + raw_word(kProtocolUdp) + udp_length +
+                                             ports + udp_length + payload_sum);
+    if (checksum == 0) checksum = 0xffff;
+    store(payload - kUdpHeader, ports | udp_length << 32 | checksum << 48);
+
+    std::memcpy(ip - 14, target_mac.bytes.data(), 6);
+    std::memcpy(ip - 8, source_mac.bytes.data(), 6);
+    store(ip - 2, std::uint16_t{0x0008});  // IPv4
+}
 
 // Does in software what write_udp_headers() left to the device with kOffload: for a frame that must
 // be fragmented or leaves by a way without offload. Anything but an unfragmented UDP frame stays as

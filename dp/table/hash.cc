@@ -1,5 +1,7 @@
 #include "dp/table/hash.h"
 
+#include <array>
+
 #if defined(__SSSE3__)
 #include <tmmintrin.h>
 #endif
@@ -14,30 +16,9 @@ std::uint32_t widen(char byte) noexcept {
 
 std::uint32_t mix(std::uint32_t group) noexcept { return group ^ (group >> 3); }
 
-#if defined(__SSSE3__)
-// Four groups a step, as long as no byte is above 0x7f. Moves `at` behind what was summed.
-std::uint32_t sum_of_blocks(const char*& at, const char* end) noexcept {
-    const __m128i swap = _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
-    __m128i sums = _mm_setzero_si128();
-    for (; end - at >= 16; at += 16) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-        if (_mm_movemask_epi8(bytes) != 0) break;
-        const __m128i groups = _mm_shuffle_epi8(bytes, swap);
-        sums = _mm_add_epi32(sums, _mm_xor_si128(groups, _mm_srli_epi32(groups, 3)));
-    }
-    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
-    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
-    return static_cast<std::uint32_t>(_mm_cvtsi128_si32(sums));
-}
-#endif
-
-std::uint32_t sum_of(std::string_view text) noexcept {
+// Byte by byte, as the reference has it. `at` stands at a group.
+std::uint32_t sum_plain(const char* at, const char* end) noexcept {
     std::uint32_t sum = 0;
-    const char* at = text.data();
-    const char* const end = at + text.size();
-#if defined(__SSSE3__)
-    sum = sum_of_blocks(at, end);
-#endif
     for (; end - at >= 4; at += 4) {
         sum +=
             mix((widen(at[0]) << 24) + (widen(at[1]) << 16) + (widen(at[2]) << 8) + widen(at[3]));
@@ -45,6 +26,60 @@ std::uint32_t sum_of(std::string_view text) noexcept {
     std::uint32_t rest = 0;
     for (; at != end; ++at) rest = (rest << 8) + widen(*at);
     return sum + mix(rest);
+}
+
+#if defined(__SSSE3__)
+// Row n - 1: which of sixteen bytes goes where when only the last n are new (all: n is 16): groups
+// with their first byte on top, the last and shorter one at the bottom of its word, nothing (0x80)
+// elsewhere.
+constexpr auto kTail = [] {
+    std::array<std::array<std::uint8_t, 16>, 16> rows{};
+    for (std::size_t left = 1; left <= 16; ++left) {
+        std::array<std::uint8_t, 16>& row = rows[left - 1];
+        row.fill(0x80);
+        for (std::size_t i = 0; i < left; ++i) {
+            const std::size_t group = i / 4 * 4;
+            const std::size_t size = left - group < 4 ? left - group : 4;
+            row[group + size - 1 - i % 4] = static_cast<std::uint8_t>(16 - left + i);
+        }
+    }
+    return rows;
+}();
+
+__m128i load(const void* at) noexcept { return _mm_loadu_si128(static_cast<const __m128i*>(at)); }
+
+// Four groups a step, and the rest by the sixteen bytes that end with it. Exact as long as no byte
+// is above 0x7f; false otherwise. REQUIRES: 16 bytes at least.
+bool sum_ascii(const char* at, std::size_t size, std::uint32_t& sum) noexcept {
+    const __m128i swap = load(kTail[15].data());
+    __m128i sums = _mm_setzero_si128(), seen = sums;
+    const auto add = [&](__m128i groups) {
+        sums = _mm_add_epi32(sums, _mm_xor_si128(groups, _mm_srli_epi32(groups, 3)));
+    };
+    const char* const last = at + size - 16;
+    for (std::size_t blocks = size / 16; blocks != 0; --blocks, at += 16) {
+        const __m128i bytes = load(at);
+        seen = _mm_or_si128(seen, bytes);
+        add(_mm_shuffle_epi8(bytes, swap));
+    }
+    if (const std::size_t left = size % 16; left != 0) {
+        const __m128i bytes = load(last);
+        seen = _mm_or_si128(seen, bytes);
+        add(_mm_shuffle_epi8(bytes, load(kTail[left - 1].data())));
+    }
+    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
+    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
+    sum = static_cast<std::uint32_t>(_mm_cvtsi128_si32(sums));
+    return _mm_movemask_epi8(seen) == 0;
+}
+#endif
+
+std::uint32_t sum_of(std::string_view text) noexcept {
+#if defined(__SSSE3__)
+    std::uint32_t sum;
+    if (text.size() >= 16 && sum_ascii(text.data(), text.size(), sum)) return sum;
+#endif
+    return text.empty() ? 0 : sum_plain(text.data(), text.data() + text.size());
 }
 
 }  // namespace

@@ -25,9 +25,11 @@ public:
         constexpr std::size_t kProbeGood = 8;
         constexpr std::uint64_t kSeedsMax = 8;
         slots_.resize(std::bit_ceil(std::max<std::size_t>(8, hashes.size() * 2)));
+        mask_ = slots_.size() - 1;
         std::size_t best = ~std::size_t{0};
         std::uint64_t best_seed = 0;
-        for (std::uint64_t seed = 0; seed < kSeedsMax && best > kProbeGood; ++seed) {
+        for (std::uint64_t i = 0; i < kSeedsMax && best > kProbeGood; ++i) {
+            const std::uint64_t seed = i * 0x9e3779b97f4a7c15;
             const std::size_t longest = fill(hashes, seed);
             if (longest < best) {
                 best = longest;
@@ -40,8 +42,7 @@ public:
     // The position for which `equal(position)` holds among those with this hash, or kNone.
     template <class Equal>
     std::uint32_t find(std::uint64_t hash, Equal equal) const noexcept {
-        const std::size_t mask = slots_.size() - 1;
-        for (std::size_t at = slot_of(hash);; at = (at + 1) & mask) {
+        for (std::size_t at = slot_of(hash);; at = (at + 1) & mask_) {
             const std::uint32_t position = slots_[at];
             if (position == kNone || equal(position)) return position;
         }
@@ -51,20 +52,19 @@ public:
 
 private:
     std::size_t slot_of(std::uint64_t hash) const noexcept {
-        const std::uint64_t mixed = (hash ^ (seed_ * 0x9e3779b97f4a7c15)) * 0xd6e8feb86659fd93;
-        return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
+        const std::uint64_t mixed = (hash ^ seed_) * 0xd6e8feb86659fd93;
+        return static_cast<std::size_t>(mixed >> 32) & mask_;
     }
 
     // Returns the longest probe.
     std::size_t fill(std::span<const std::uint64_t> hashes, std::uint64_t seed) {
         seed_ = seed;
         std::fill(slots_.begin(), slots_.end(), kNone);
-        const std::size_t mask = slots_.size() - 1;
         std::size_t longest = 0;
         for (std::size_t i = 0; i < hashes.size(); ++i) {
             std::size_t at = slot_of(hashes[i]);
             std::size_t probe = 1;
-            for (; slots_[at] != kNone; ++probe) at = (at + 1) & mask;
+            for (; slots_[at] != kNone; ++probe) at = (at + 1) & mask_;
             slots_[at] = static_cast<std::uint32_t>(i);
             longest = std::max(longest, probe);
         }
@@ -72,6 +72,7 @@ private:
     }
 
     std::uint64_t seed_ = 0;
+    std::size_t mask_ = 0;
     std::vector<std::uint32_t> slots_;
 };
 

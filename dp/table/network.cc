@@ -4,10 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "dp/base/assert.h"
-#include "dp/table/hash_index.h"
-#include "dp/table/prefix_trie.h"
-
 namespace lb::table {
 namespace {
 
@@ -18,13 +14,6 @@ std::uint64_t hash_of_port(std::uint16_t device, std::uint16_t vlan) noexcept {
 std::uint64_t hash_of_neighbour(InterfaceIndex interface, const IpAddress& address) noexcept {
     return hash_of(address) + interface * 0x9e3779b97f4a7c15;
 }
-
-// A route as a lookup answers it; `gateway_mac` is looked up when the table is built.
-struct NextHop {
-    InterfaceIndex interface = kNoInterface;
-    IpAddress gateway;
-    const MacAddress* gateway_mac = nullptr;
-};
 
 template <class Entry, class Hash>
 HashIndex index_of(const std::vector<Entry>& entries, Hash hash) {
@@ -64,115 +53,107 @@ void drop_unusable(NetworkState& state) {
 
 }  // namespace
 
-struct Network::Impl {
-    NetworkState state;
-    std::vector<IpAddress> own;
-    std::vector<NextHop> hops;
-    HashIndex ports, own_index, neighbour_index;
-    PrefixTrie ipv4{8}, ipv6{4};
-
-    const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept {
-        const std::uint32_t at =
-            neighbour_index.find(hash_of_neighbour(interface, address), [&](std::uint32_t i) {
-                return state.neighbours[i].interface == interface &&
-                       state.neighbours[i].address == address;
-            });
-        return at == HashIndex::kNone ? nullptr : &state.neighbours[at].mac;
-    }
-
-    // Shorter prefixes first, and of equal ones the best metric last, as PrefixTrie::insert() needs
-    // it.
-    void insert_routes() {
-        std::stable_sort(state.routes.begin(), state.routes.end(),
-                         [](const RouteEntry& a, const RouteEntry& b) {
-                             if (a.prefix.length != b.prefix.length) {
-                                 return a.prefix.length < b.prefix.length;
-                             }
-                             return a.metric > b.metric;
-                         });
-        for (const RouteEntry& route : state.routes) {
-            PrefixTrie& trie = route.prefix.address.is_ipv4() ? ipv4 : ipv6;
-            trie.insert(route.prefix, static_cast<std::uint32_t>(hops.size()));
-            const MacAddress* const mac =
-                route.gateway.is_none() ? nullptr : find_mac(route.interface, route.gateway);
-            hops.push_back({route.interface, route.gateway, mac});
-        }
-    }
-
-    // REQUIRES: `state` complete; it must not move afterwards, hops point into it.
-    void make_indexes() {
-        for (const Interface& entry : state.interfaces) {
-            for (const Prefix& prefix : entry.addresses) own.push_back(prefix.address);
-        }
-        ports = index_of(state.interfaces, [](const Interface& entry) {
-            return hash_of_port(entry.device, entry.vlan);
+const MacAddress* Network::find_mac(InterfaceIndex interface,
+                                    const IpAddress& address) const noexcept {
+    const std::uint32_t at =
+        neighbour_index_.find(hash_of_neighbour(interface, address), [&](std::uint32_t i) {
+            return state_.neighbours[i].interface == interface &&
+                   state_.neighbours[i].address == address;
         });
-        own_index = index_of(own, [](const IpAddress& address) { return hash_of(address); });
-        neighbour_index = index_of(state.neighbours, [](const NeighbourEntry& entry) {
-            return hash_of_neighbour(entry.interface, entry.address);
-        });
-        insert_routes();
-    }
-};
+    return at == HashIndex::kNone ? nullptr : &state_.neighbours[at].mac;
+}
 
-Network::Network() : impl_(std::make_unique<Impl>()) {}
-Network::~Network() = default;
+// Shorter prefixes first, and of equal ones the best metric last, as PrefixTrie::insert() needs it.
+void Network::insert_routes() {
+    std::stable_sort(state_.routes.begin(), state_.routes.end(),
+                     [](const RouteEntry& a, const RouteEntry& b) {
+                         if (a.prefix.length != b.prefix.length) {
+                             return a.prefix.length < b.prefix.length;
+                         }
+                         return a.metric > b.metric;
+                     });
+    for (const RouteEntry& route : state_.routes) {
+        PrefixTrie& trie = route.prefix.address.is_ipv4() ? ipv4_ : ipv6_;
+        trie.insert(route.prefix, static_cast<std::uint32_t>(hops_.size()));
+        const MacAddress* const mac =
+            route.gateway.is_none() ? nullptr : find_mac(route.interface, route.gateway);
+        hops_.push_back({route.interface, route.gateway, mac});
+    }
+}
+
+// Most of what leaves goes to a neighbour: one probe answers for those, with what the routes say.
+void Network::find_on_link() {
+    for (const NeighbourEntry& entry : state_.neighbours) {
+        const Hop hop = resolve_by_route(entry.address);
+        if (hop.mac == &entry.mac && hop.neighbour == entry.address) on_link_.push_back(hop);
+    }
+    on_link_index_ = index_of(on_link_, [](const Hop& hop) { return hash_of(hop.neighbour); });
+}
+
+void Network::make_indexes() {
+    count_ = state_.interfaces.size();
+    for (std::size_t i = 0; i < count_; ++i) {
+        const Interface& entry = state_.interfaces[i];
+        for (const Prefix& prefix : entry.addresses) {
+            own_.push_back(prefix.address);
+            own_filter_ |= std::uint64_t{1} << hash_of(prefix.address) % 64;
+        }
+        if (entry.vlan != net::kNoVlan) continue;
+        if (untagged_.size() <= entry.device) untagged_.resize(entry.device + 1U, kNoInterface);
+        InterfaceIndex& of_device = untagged_[entry.device];
+        if (of_device == kNoInterface) of_device = static_cast<InterfaceIndex>(i);
+    }
+    ports_ = index_of(state_.interfaces, [](const Interface& entry) {
+        return hash_of_port(entry.device, entry.vlan);
+    });
+    own_index_ = index_of(own_, [](const IpAddress& address) { return hash_of(address); });
+    neighbour_index_ = index_of(state_.neighbours, [](const NeighbourEntry& entry) {
+        return hash_of_neighbour(entry.interface, entry.address);
+    });
+    insert_routes();
+    find_on_link();
+}
 
 std::unique_ptr<const Network> Network::build(NetworkState state) {
     std::unique_ptr<Network> network(new Network);
     drop_unusable(state);
     add_connected_routes(state);
-    network->impl_->state = std::move(state);
-    network->impl_->make_indexes();
+    network->state_ = std::move(state);
+    network->make_indexes();
     return network;
 }
 
-const std::vector<Interface>& Network::interfaces() const noexcept {
-    return impl_->state.interfaces;
-}
-
-const Interface& Network::interface(InterfaceIndex index) const noexcept {
-    LB_ASSERT(index < impl_->state.interfaces.size());
-    return impl_->state.interfaces[index];
-}
-
-InterfaceIndex Network::find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept {
-    const auto& interfaces = impl_->state.interfaces;
-    const std::uint32_t at = impl_->ports.find(hash_of_port(device, vlan), [&](std::uint32_t i) {
+InterfaceIndex Network::find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept {
+    const auto& interfaces = state_.interfaces;
+    const std::uint32_t at = ports_.find(hash_of_port(device, vlan), [&](std::uint32_t i) {
         return interfaces[i].device == device && interfaces[i].vlan == vlan;
     });
     return at == HashIndex::kNone ? kNoInterface : static_cast<InterfaceIndex>(at);
 }
 
-bool Network::owns(const IpAddress& address) const noexcept {
-    return impl_->own_index.find(hash_of(address), [&](std::uint32_t i) {
-        return impl_->own[i] == address;
-    }) != HashIndex::kNone;
-}
-
-Hop Network::resolve(const IpAddress& target) const noexcept {
+Hop Network::resolve_by_route(const IpAddress& target) const noexcept {
     if (target.is_none()) return {};
-    const PrefixTrie& trie = target.is_ipv4() ? impl_->ipv4 : impl_->ipv6;
+    const PrefixTrie& trie = target.is_ipv4() ? ipv4_ : ipv6_;
     const std::uint32_t at = trie.find(target.data());
     if (at == PrefixTrie::kNone) return {};
-    const NextHop& hop = impl_->hops[at];
+    const NextHop& hop = hops_[at];
     if (!hop.gateway.is_none()) return {hop.interface, hop.gateway, hop.gateway_mac};
-    return {hop.interface, target, impl_->find_mac(hop.interface, target)};
+    return {hop.interface, target, find_mac(hop.interface, target)};
 }
 
 std::size_t Network::memory_bytes() const noexcept {
-    const NetworkState& state = impl_->state;
-    std::size_t bytes = sizeof(Network) + sizeof(Impl);
-    for (const Interface& entry : state.interfaces) {
+    std::size_t bytes = sizeof(Network);
+    for (const Interface& entry : state_.interfaces) {
         bytes +=
             sizeof(Interface) + entry.name.capacity() + entry.addresses.capacity() * sizeof(Prefix);
     }
-    bytes += state.routes.capacity() * sizeof(RouteEntry) +
-             state.neighbours.capacity() * sizeof(NeighbourEntry) +
-             impl_->own.capacity() * sizeof(IpAddress) + impl_->hops.capacity() * sizeof(NextHop);
-    return bytes + impl_->ports.memory_bytes() + impl_->own_index.memory_bytes() +
-           impl_->neighbour_index.memory_bytes() + impl_->ipv4.memory_bytes() +
-           impl_->ipv6.memory_bytes();
+    bytes += state_.routes.capacity() * sizeof(RouteEntry) +
+             state_.neighbours.capacity() * sizeof(NeighbourEntry) +
+             own_.capacity() * sizeof(IpAddress) + hops_.capacity() * sizeof(NextHop) +
+             on_link_.capacity() * sizeof(Hop) + untagged_.capacity() * sizeof(InterfaceIndex);
+    return bytes + ports_.memory_bytes() + own_index_.memory_bytes() +
+           neighbour_index_.memory_bytes() + on_link_index_.memory_bytes() + ipv4_.memory_bytes() +
+           ipv6_.memory_bytes();
 }
 
 }  // namespace lb::table

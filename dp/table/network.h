@@ -12,8 +12,11 @@
 #include <vector>
 
 #include "dp/base/address.h"
+#include "dp/base/assert.h"
 #include "dp/base/limits.h"
 #include "dp/net/packet.h"
+#include "dp/table/hash_index.h"
+#include "dp/table/prefix_trie.h"
 
 namespace lb::table {
 
@@ -72,27 +75,64 @@ public:
     // same prefix says otherwise. Of neighbours with the same interface and address the first
     // stays. Cost: linear, about 0.1 us per route or neighbour.
     static std::unique_ptr<const Network> build(NetworkState state);
-    ~Network();
+    Network(const Network&) = delete;
+    Network& operator=(const Network&) = delete;
 
-    const std::vector<Interface>& interfaces() const noexcept;
-    const Interface& interface(InterfaceIndex index) const noexcept;
+    const std::vector<Interface>& interfaces() const noexcept { return state_.interfaces; }
+    const Interface& interface(InterfaceIndex index) const noexcept {
+        LB_ASSERT(index < count_);
+        return state_.interfaces[index];
+    }
 
     // The interface that a frame with this tag on this device belongs to; kNoInterface for a VLAN
     // that nobody configured.
-    InterfaceIndex find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept;
+    InterfaceIndex find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept {
+        if (vlan != net::kNoVlan) return find_tagged(device, vlan);
+        return device < untagged_.size() ? untagged_[device] : kNoInterface;
+    }
 
     // True for an address of one of our interfaces.
-    bool owns(const IpAddress& address) const noexcept;
+    bool owns(const IpAddress& address) const noexcept {
+        const std::uint64_t hash = hash_of(address);
+        if ((own_filter_ >> (hash % 64) & 1) == 0) return false;
+        return own_index_.find(hash, [&](std::uint32_t i) { return own_[i] == address; }) !=
+               HashIndex::kNone;
+    }
 
     // Longest prefix match, then the neighbour's MAC. Allocation-free.
-    Hop resolve(const IpAddress& target) const noexcept;
+    Hop resolve(const IpAddress& target) const noexcept {
+        const std::uint32_t at = on_link_index_.find(
+            hash_of(target), [&](std::uint32_t i) { return on_link_[i].neighbour == target; });
+        return at == HashIndex::kNone ? resolve_by_route(target) : on_link_[at];
+    }
 
     std::size_t memory_bytes() const noexcept;
 
 private:
-    Network();
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    // A route as a lookup answers it; `gateway_mac` is looked up when the table is built.
+    struct NextHop {
+        InterfaceIndex interface = kNoInterface;
+        IpAddress gateway;
+        const MacAddress* gateway_mac = nullptr;
+    };
+
+    Network() = default;
+    const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept;
+    InterfaceIndex find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
+    Hop resolve_by_route(const IpAddress& target) const noexcept;
+    void make_indexes();
+    void insert_routes();
+    void find_on_link();
+
+    NetworkState state_;                    // never moves after make_indexes(): hops point into it
+    std::size_t count_ = 0;                 // of interfaces
+    std::vector<InterfaceIndex> untagged_;  // by device
+    std::vector<IpAddress> own_;
+    std::uint64_t own_filter_ = 0;  // a bit for each, by its hash: most addresses are none of ours
+    std::vector<NextHop> hops_;
+    std::vector<Hop> on_link_;  // what resolve() says of the neighbours that no gateway leads to
+    HashIndex ports_, own_index_, neighbour_index_, on_link_index_;
+    PrefixTrie ipv4_{8}, ipv6_{4};
 };
 
 }  // namespace lb::table

@@ -6,6 +6,7 @@
 
 #include "dp/table/random.h"
 #include "tests/support/dispatcher_hash_twin.h"
+#include "tests/support/guarded_bytes.h"
 
 namespace lb::table {
 namespace {
@@ -41,6 +42,19 @@ TEST(hash, equals_its_slow_twin_on_any_bytes) {
         for (char& c : x) c = static_cast<char>(next_random(state));
         for (char& c : y) c = static_cast<char>(next_random(state));
         ASSERT_EQ(dispatcher_hash(x, y), test::dispatcher_hash_twin(x, y));
+    }
+}
+
+TEST(hash, equals_its_slow_twin_on_texts) {
+    std::uint64_t state = 2;
+    for (std::size_t size = 0; size < 200; ++size) {
+        for (int round = 0; round < 20; ++round) {
+            std::string x(size, '\0');
+            for (char& c : x) c = static_cast<char>(next_random(state) & 0x7f);
+            if (round % 4 == 3 && size != 0) x[next_random(state) % size] = '\x80';
+            const test::GuardedBytes guarded(x);
+            ASSERT_EQ(dispatcher_hash(guarded.text()), test::dispatcher_hash_twin(x, "")) << size;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <random>
 
 #include "dp/table/hash_index.h"
@@ -155,6 +157,46 @@ TEST(Network, ResolvesLikeItsSlowTwinOnRandomTables) {
             if (hop.mac != nullptr) {
                 ASSERT_EQ(*hop.mac, *slow.mac) << target.text();
             }
+        }
+    }
+}
+
+TEST(Network, KnowsItsAddressesAndInterfacesLikeALinearSearch) {
+    std::mt19937 random(12);
+    for (int round = 0; round < 40; ++round) {
+        NetworkState state;
+        for (std::size_t i = random() % 12; i != 0;
+             --i) {  // some have the device and tag of others
+            const auto device = static_cast<std::uint16_t>(random() % 4);
+            const auto vlan =
+                random() % 2 == 0 ? net::kNoVlan : static_cast<std::uint16_t>(random() % 4);
+            state.interfaces.push_back({"p", device, vlan, mac(1), 1500, {}});
+            for (std::size_t n = random() % 3; n != 0; --n) {
+                state.interfaces.back().addresses.push_back(
+                    {random_address(random, random() % 2 == 0), 0});
+            }
+        }
+        const auto network = Network::build(state);
+        for (std::uint16_t device = 0; device < 6; ++device) {
+            for (const std::uint16_t vlan :
+                 std::array<std::uint16_t, 6>{0, 1, 2, 3, 4, net::kNoVlan}) {
+                const auto found =
+                    std::ranges::find_if(state.interfaces, [&](const Interface& entry) {
+                        return entry.device == device && entry.vlan == vlan;
+                    });
+                const bool none = found == state.interfaces.end();
+                EXPECT_EQ(network->find_interface(device, vlan),
+                          none ? kNoInterface : found - state.interfaces.begin());
+            }
+        }
+        for (int i = 0; i < 200; ++i) {
+            const IpAddress address = random_address(random, random() % 2 == 0);
+            const bool ours = std::ranges::any_of(state.interfaces, [&](const Interface& entry) {
+                return std::ranges::any_of(entry.addresses, [&](const Prefix& prefix) {
+                    return prefix.address == address;
+                });
+            });
+            EXPECT_EQ(network->owns(address), ours) << address.text();
         }
     }
 }
