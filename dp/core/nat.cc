@@ -20,6 +20,23 @@ bool last_contact(std::string_view text, const sip::TextIndex& index,
     return false;
 }
 
+// True if the Contact is one "<sip:user@host...>" with the source address as its host: what a phone
+// that is not behind NAT sends, told without parsing. False says nothing.
+bool plainly_names_source(Context& context, std::string_view contact) noexcept {
+    constexpr std::string_view kBegin = "<sip:";
+    const std::string_view source = context.source_text();
+    const char* const end = contact.data() + contact.size();
+    if (!contact.starts_with(kBegin) || contact.back() != '>') return false;
+    const sip::TextIndex& index = context.message().index;
+    const char* const at_sign = index.next_break(contact.data() + kBegin.size());
+    if (*at_sign != '@' || static_cast<std::size_t>(end - at_sign) < source.size() + 2)
+        return false;
+    const char* const host_end = at_sign + 1 + source.size();
+    if (std::string_view(at_sign + 1, source.size()) != source) return false;
+    if (*host_end == '>') return host_end + 1 == end;
+    return *host_end == ':' && index.next_break(host_end + 1) + 1 == end;
+}
+
 bool is_behind_nat(Context& context, const sip::Uri& contact) noexcept {
     return context.frame().source.address.is_private() || !host_is_source(context, contact.host);
 }
@@ -41,6 +58,10 @@ void add_contact_edits(Context& context) noexcept {
     const sip::Message& message = context.message();
     if (nat == table::Nat::kOff || !message.contact.present()) return;
     const Endpoint& source = context.frame().source;
+    if (nat == table::Nat::kAuto && !source.address.is_private() &&
+        plainly_names_source(context, message.contact.value)) {
+        return;
+    }
     if (context.dispatch().is_destination(source)) return;
 
     sip::NameAddr contact;

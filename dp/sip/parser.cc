@@ -143,22 +143,25 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
     errors.note(Error::kHeaderLine);
 }
 
-// `text` without LWS at its ends; nearly always that is one space in front and CR LF behind.
-[[gnu::always_inline]] inline std::string_view value_of(std::string_view text) noexcept {
-    const char* begin = text.data();
-    const char* end = end_of(text);
-    if (text.size() < 4 || end[-1] != '\n' || end[-2] != '\r') return trimmed(text);
-    end -= 2;
-    begin += *begin == ' ';
-    if (*begin <= ' ' || end[-1] <= ' ') return trimmed(text);
-    return between(begin, end);
+// What is between two places without LWS at its ends; nearly always that is one space in front and
+// CR LF behind.
+[[gnu::always_inline]] inline std::string_view value_of(const char* begin,
+                                                        const char* end) noexcept {
+    const char* const first = begin + (*begin == ' ');
+    const bool usual =
+        end - first >= 3 && end[-1] == '\n' && end[-2] == '\r' && *first > ' ' && end[-3] > ' ';
+    return usual ? between(first, end - 2) : trimmed(between(begin, end));
 }
 
-[[gnu::always_inline]] inline void read_header(std::string_view line, Message& message,
+// REQUIRES: a line of at least one byte, its end included.
+[[gnu::always_inline]] inline void read_header(const char* begin, const char* end, Message& message,
                                                FirstError& errors) noexcept {
+    const std::string_view line = between(begin, end);
     const HeaderStart start = classify(line);
     if (start.header == Header::kOther) return;
-    keep(start.header, {line, value_of(line.substr(start.value))}, message, errors);
+    const char* const value = begin + start.value;
+    const std::string_view text = value == end ? between(end, end) : value_of(value, end);
+    keep(start.header, {line, text}, message, errors);
 }
 
 // Header lines 1 .. lines-1; a line that begins with a blank belongs to the one before it.
@@ -166,12 +169,14 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     const TextIndex& index = message.index;
     const char* const text = message.text.data();
     const std::uint32_t count = index.closed ? index.lines - 1 : index.lines;
-    std::uint32_t begin = index.line_ends[0];
-    if (count > 1 && is_blank(text[begin])) errors.note(Error::kHeaderLine);
-    for (std::uint32_t i = 1; i < count;) {
-        std::uint32_t end = index.line_ends[i++];
-        while (i < count && is_blank(text[end])) end = index.line_ends[i++];
-        read_header(between(text + begin, text + end), message, errors);
+    const char* begin = text + index.line_ends[0];
+    if (count > 1 && is_blank(*begin)) errors.note(Error::kHeaderLine);
+    const std::uint32_t* next = index.line_ends.data() + 1;
+    const std::uint32_t* const last = index.line_ends.data() + count;
+    while (next < last) {
+        const char* end = text + *next++;
+        while (next < last && *end <= ' ' && is_blank(*end)) end = text + *next++;
+        read_header(begin, end, message, errors);
         begin = end;
     }
 }
@@ -189,13 +194,14 @@ bool parse_cseq(Message& message) noexcept {
 }
 
 bool parse_max_forwards(Message& message) noexcept {
-    Cursor cursor(message.max_forwards.value);
     std::int32_t value = 0;
-    for (const char c : cursor.take_digits()) {
-        value = value * 10 + (c - '0');
+    for (const char c : message.max_forwards.value) {
+        const auto digit = static_cast<std::uint8_t>(c - '0');
+        if (digit > 9) return false;
+        value = value * 10 + digit;
         if (value > kMaxForwardsClamp) value = kMaxForwardsClamp;
     }
-    if (!cursor.done() || message.max_forwards.value.empty()) return false;
+    if (message.max_forwards.value.empty()) return false;
     message.max_forwards_value = value;
     return true;
 }

@@ -37,19 +37,22 @@ struct TextIndex {
     // behind what the caller looks at. Behind the last byte of the text there is always one.
     // REQUIRES: `at` in the header section or at its end; the text as it was when it was scanned.
     const char* next_break(const char* at) const noexcept {
-        auto offset = static_cast<std::size_t>(at - text);
-        std::uint64_t bits = breaks_from(offset);
-        while (bits == 0) [[unlikely]] {  // 57 token characters in a row
-                offset += 56;
-                bits = breaks_from(offset);
+        std::uint64_t bits = breaks_at(at);
+        while (bits == 0) [[unlikely]] {
+                at += kBitsAtOnce;
+                bits = breaks_at(at);
             }
-        return text + offset + static_cast<std::size_t>(__builtin_ctzll(bits));
+        return at + __builtin_ctzll(bits);
     }
 
-    // At least 57 bits from `offset` on. The bits lie in memory as bytes do on a little-endian
-    // machine, so that one load from any byte has them.
-    std::uint64_t breaks_from(std::size_t offset) const noexcept {
+    // Bit i is set if at[i] is a break; so much for i < kBitsAtOnce, higher bits are 0 or true.
+    // REQUIRES: as next_break().
+    static constexpr int kBitsAtOnce = 57;
+    std::uint64_t breaks_at(const char* at) const noexcept {
+        // The bits lie in memory as bytes do on a little-endian machine, so that one load from any
+        // byte has them.
         static_assert(std::endian::native == std::endian::little);
+        const auto offset = static_cast<std::size_t>(at - text);
         std::uint64_t bits;
         std::memcpy(&bits, reinterpret_cast<const char*>(breaks.data()) + offset / 8, 8);
         return bits >> (offset % 8);
@@ -58,7 +61,7 @@ struct TextIndex {
     const char* text = nullptr;
     // Bit i % 64 of word i / 64 is byte i. What was not scanned is undefined, but for one word of
     // ones behind what was.
-    std::array<std::uint64_t, kIndexedMax / 64 + 2> breaks;
+    std::array<std::uint64_t, kIndexedMax / 64 + 3> breaks;
 };
 
 // Fills `index` by the widest variant that this CPU has, chosen once at start.

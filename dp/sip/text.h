@@ -142,8 +142,28 @@ struct Cursor {
     }
     // Moves to the first of `stops`, or to the end.
     [[gnu::always_inline]] void skip_to(const StopSet& stops) noexcept {
+        if (index != nullptr) return skip_indexed(stops);
         for (at = next_break(at); at != end && !stops.has(*at); at = next_break(at + 1)) {
         }
+    }
+    [[gnu::always_inline]] void skip_indexed(const StopSet& stops) noexcept {
+        std::uint64_t bits = index->breaks_at(at);
+        for (;;) {
+            if (bits == 0) [[unlikely]] {
+                at += TextIndex::kBitsAtOnce;
+                if (at >= end) break;
+                bits = index->breaks_at(at);
+                continue;
+            }
+            const char* const found = at + __builtin_ctzll(bits);
+            if (found >= end) break;
+            if (stops.has(*found)) {
+                at = found;
+                return;
+            }
+            bits &= bits - 1;
+        }
+        at = end;
     }
     std::string_view take_token() noexcept {
         const char* const begin = at;
