@@ -73,13 +73,15 @@ NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
     }
 
     const table::Set* const set = context.dispatch().find_set(selection.set);
-    const NextHop nobody = refuse(service.no_destination_code, service.no_destination_reason);
-    if (set == nullptr) return nobody;
+    const auto nobody = [&] {
+        return refuse(service.no_destination_code, service.no_destination_reason);
+    };
+    if (set == nullptr) return nobody();
     const Question question{
         context.message(),  context.frame().source, context.transaction, context.dispatch(), *set,
         selection.algorithm};
     const Choice choice = choose(question, context.scratch.state);
-    if (!choice) return nobody;
+    if (!choice) return nobody();
     NextHop hop = send_to(choice.member->endpoint);
     hop.listener = choice.member->listener;
     hop.slot = choice.member->slot;

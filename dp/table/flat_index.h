@@ -21,7 +21,8 @@ public:
     static constexpr std::uint32_t kNone = 0xffffffff;
 
     FlatIndex() : slots_(1, kNone) {}
-    explicit FlatIndex(std::size_t keys_max) : slots_(std::bit_ceil(2 * keys_max + 1), kNone) {
+    explicit FlatIndex(std::size_t keys_max)
+        : mask_(std::bit_ceil(2 * keys_max + 1) - 1), slots_(mask_ + 1, kNone) {
         entries_.reserve(keys_max);
     }
 
@@ -46,12 +47,12 @@ public:
 private:
     // Where the key is, or the empty slot where it would be.
     std::size_t position(const Key& key) const noexcept {
-        const std::size_t mask = slots_.size() - 1;
-        std::size_t at = Hash{}(key)&mask;
-        while (slots_[at] != kNone && !(entries_[slots_[at]].first == key)) at = (at + 1) & mask;
+        std::size_t at = Hash{}(key)&mask_;
+        while (slots_[at] != kNone && !(entries_[slots_[at]].first == key)) at = (at + 1) & mask_;
         return at;
     }
 
+    std::size_t mask_ = 0;
     std::vector<std::uint32_t> slots_;
     std::vector<std::pair<Key, std::uint32_t>> entries_;
 };

@@ -7,24 +7,13 @@
 
 #include "dp/base/assert.h"
 #include "dp/table/call_load.h"
-#include "dp/table/flat_index.h"
+#include "dp/table/endpoint_index.h"
 #include "dp/table/plan.h"
 #include "dp/table/pvar.h"
 #include "dp/table/random.h"
 
 namespace lb::table {
 namespace {
-
-struct HashEndpoint {
-    std::size_t operator()(const Endpoint& endpoint) const noexcept { return hash_of(endpoint); }
-};
-struct HashNumber {
-    std::size_t operator()(std::uint32_t number) const noexcept {
-        return mix64(number + 0x9e3779b97f4a7c15);
-    }
-};
-using EndpointIndex = FlatIndex<Endpoint, HashEndpoint>;
-using NumberIndex = FlatIndex<std::uint32_t, HashNumber>;
 
 // True if "[user@]host[:port][;params][?headers]" names no port: any source port is that
 // destination's.
@@ -41,8 +30,7 @@ bool names_no_port(std::string_view host_port) {
 struct MemberIndexes {
     NumberIndex positions;  // DestinationId to number in `position`
     std::vector<MemberPosition> position;
-    EndpointIndex sources;  // port 0: any port
-    bool any_port = false;  // some source has port 0
+    SourceIndex sources;
 };
 
 std::size_t count_members(const std::vector<Set>& sets) {
@@ -55,7 +43,7 @@ std::shared_ptr<const MemberIndexes> index_members(const std::vector<Set>& sets)
     const std::size_t count = count_members(sets);
     auto indexes = std::make_shared<MemberIndexes>();
     indexes->positions = NumberIndex(count);
-    indexes->sources = EndpointIndex(count);
+    indexes->sources = SourceIndex(count);
     indexes->position.reserve(count);
     for (std::uint32_t s = 0; s < sets.size(); ++s) {
         for (std::uint32_t m = 0; m < sets[s].members.size(); ++m) {
@@ -65,10 +53,7 @@ std::shared_ptr<const MemberIndexes> index_members(const std::vector<Set>& sets)
             indexes->position.push_back({s, m});
             if (member.endpoint.address.is_none()) continue;
             Endpoint source = member.endpoint;
-            if (names_no_port(sets[s].texts[member.text].host_port)) {
-                source.port = 0;
-                indexes->any_port = true;
-            }
+            if (names_no_port(sets[s].texts[member.text].host_port)) source.port = 0;
             indexes->sources.insert(source, member.slot);
         }
     }
@@ -198,18 +183,14 @@ std::unique_ptr<const Dispatch> Dispatch::build(Input input) {
     std::unique_ptr<Dispatch> dispatch(new Dispatch);
     dispatch->impl_ = std::make_unique<Impl>(std::move(input));
     dispatch->impl_->build_plans(previous);
+    const Impl& impl = *dispatch->impl_;
+    dispatch->hot_ = {&impl.listeners, &impl.services, &impl.listener_index, &impl.members->sources,
+                      impl.uses_calls ? impl.calls.get() : nullptr};
     return dispatch;
 }
 
-const std::vector<Listener>& Dispatch::listeners() const noexcept { return impl_->listeners; }
-const std::vector<Service>& Dispatch::services() const noexcept { return impl_->services; }
 const std::vector<Set>& Dispatch::sets() const noexcept { return impl_->sets; }
 const SelectOptions& Dispatch::select_options() const noexcept { return impl_->select; }
-
-ListenerIndex Dispatch::find_listener(const Endpoint& endpoint) const noexcept {
-    const std::uint32_t index = impl_->listener_index.find(endpoint);
-    return index == EndpointIndex::kNone ? kNoListener : static_cast<ListenerIndex>(index);
-}
 
 const Set* Dispatch::find_set(std::int32_t id) const noexcept {
     const std::uint32_t index = impl_->set_index.find(static_cast<std::uint32_t>(id));
@@ -221,14 +202,6 @@ bool Dispatch::find_member(DestinationId id, MemberPosition& position) const noe
     if (number == NumberIndex::kNone) return false;
     position = impl_->members->position[number];
     return true;
-}
-
-std::uint32_t Dispatch::find_traffic_slot(const Endpoint& source) const noexcept {
-    static_assert(kNotADestination == EndpointIndex::kNone && kNoTrafficSlot != kNotADestination);
-    const EndpointIndex& sources = impl_->members->sources;
-    const std::uint32_t exact = sources.find(source);
-    if (exact != EndpointIndex::kNone || !impl_->members->any_port) return exact;
-    return sources.find(Endpoint{source.address, 0});
 }
 
 std::uint32_t Dispatch::index_of(const Set& set) const noexcept {
@@ -244,10 +217,6 @@ const SetPlan& Dispatch::plan(const Set& set) const noexcept {
 const PvarProgram& Dispatch::hash_program() const noexcept { return impl_->hash_program; }
 
 const std::shared_ptr<CursorBlock>& Dispatch::cursors() const noexcept { return impl_->cursors; }
-
-CallLoad* Dispatch::calls() const noexcept {
-    return impl_->uses_calls ? impl_->calls.get() : nullptr;
-}
 
 std::size_t Dispatch::memory_bytes() const noexcept {
     std::size_t bytes = impl_->listener_index.memory_bytes() + impl_->set_index.memory_bytes() +

@@ -11,6 +11,7 @@
 #include "dp/base/keyed_hash.h"
 #include "dp/table/cursors.h"
 #include "dp/table/dispatch.h"
+#include "dp/table/endpoint_index.h"
 #include "dp/table/network.h"
 
 namespace lb::table {
@@ -63,13 +64,16 @@ public:
     static std::unique_ptr<const Dispatch> build(Input input);
     ~Dispatch();
 
-    const std::vector<Listener>& listeners() const noexcept;
-    const std::vector<Service>& services() const noexcept;
+    const std::vector<Listener>& listeners() const noexcept { return *hot_.listeners; }
+    const std::vector<Service>& services() const noexcept { return *hot_.services; }
     const std::vector<Set>& sets() const noexcept;
     const SelectOptions& select_options() const noexcept;
 
     // kNoListener if nobody listens there.
-    ListenerIndex find_listener(const Endpoint& endpoint) const noexcept;
+    ListenerIndex find_listener(const Endpoint& endpoint) const noexcept {
+        static_assert(kNoListener == static_cast<ListenerIndex>(EndpointIndex::kNone));
+        return static_cast<ListenerIndex>(hot_.listener_index->find(endpoint));
+    }
     const Set* find_set(std::int32_t id) const noexcept;
     // False if the destination is in no set.
     bool find_member(DestinationId id, MemberPosition& position) const noexcept;
@@ -82,14 +86,17 @@ public:
     // The same question; where its counters are (Member::slot, of the first in order if several
     // destinations share an address), or kNotADestination.
     static constexpr std::uint32_t kNotADestination = 0xffffffff;
-    std::uint32_t find_traffic_slot(const Endpoint& source) const noexcept;
+    std::uint32_t find_traffic_slot(const Endpoint& source) const noexcept {
+        static_assert(kNotADestination == SourceIndex::kNone && kNoTrafficSlot != kNotADestination);
+        return hot_.sources->find(source);
+    }
 
     // For choose(). REQUIRES: `set` is one of sets().
     std::uint32_t index_of(const Set& set) const noexcept;
     const SetPlan& plan(const Set& set) const noexcept;
     const PvarProgram& hash_program() const noexcept;
     const std::shared_ptr<CursorBlock>& cursors() const noexcept;
-    CallLoad* calls() const noexcept;  // null: no service or rule uses algorithm 10
+    CallLoad* calls() const noexcept { return hot_.calls; }  // null: nobody uses algorithm 10
 
     std::size_t memory_bytes() const noexcept;
 
@@ -97,6 +104,15 @@ private:
     Dispatch();
     struct Impl;
     std::unique_ptr<Impl> impl_;
+
+    // What every packet asks, to be answered inline: into impl_ and what it shares.
+    struct Hot {
+        const std::vector<Listener>* listeners = nullptr;
+        const std::vector<Service>* services = nullptr;
+        const EndpointIndex* listener_index = nullptr;
+        const SourceIndex* sources = nullptr;
+        CallLoad* calls = nullptr;
+    } hot_;
 };
 
 // A host name in a Route or R-URI that the control plane has resolved (never a worker).

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <random>
+#include <utility>
+#include <vector>
 
 #include "dp/table/plan.h"
 #include "tests/support/golden_select.h"
@@ -165,6 +168,38 @@ TEST(dispatch, a_thousand_small_sets_with_maglev_stay_small) {
         input.sets.push_back(test::plain_set(10, id));
     }
     EXPECT_LT(Dispatch::build(std::move(input))->memory_bytes(), std::size_t{8} << 20);
+}
+
+TEST(source_index, agrees_with_a_linear_search) {
+    std::mt19937 random(3);
+    const auto any_endpoint = [&] {  // few of each, so that all kinds of clashes occur
+        const std::uint8_t bytes[16] = {10, static_cast<std::uint8_t>(random() % 6)};
+        const bool ipv4 = random() % 2 == 0;
+        return Endpoint{ipv4 ? IpAddress::from_ipv4(bytes) : IpAddress::from_ipv6(bytes),
+                        static_cast<std::uint16_t>(random() % 4)};
+    };
+    for (int round = 0; round < 200; ++round) {
+        const std::size_t count = random() % 40;
+        SourceIndex index(count);
+        std::vector<std::pair<Endpoint, std::uint32_t>> all;
+        for (std::uint32_t value = 0; value < count; ++value) {
+            all.emplace_back(any_endpoint(), value);
+            index.insert(all.back().first, value);
+        }
+        const auto first = [&](const Endpoint& wanted) {
+            for (const auto& [endpoint, value] : all) {
+                if (endpoint == wanted) return value;
+            }
+            return SourceIndex::kNone;
+        };
+        for (int i = 0; i < 100; ++i) {
+            const Endpoint source = any_endpoint();
+            const std::uint32_t exact = first(source);
+            const std::uint32_t expected =
+                exact != SourceIndex::kNone ? exact : first({source.address, 0});
+            ASSERT_EQ(index.find(source), expected) << source.text();
+        }
+    }
 }
 
 }  // namespace
