@@ -5,21 +5,16 @@
 #include <string>
 
 #include "dp/table/dispatch.h"
+#include "tests/probe/recording.h"
 
 namespace lb::probe {
 namespace {
 
+using test::letters;
+
 static_assert(kInactive == table::kInactive && kTrying == table::kTrying);
 static_assert(kDisabled == table::kDisabled && kProbing == table::kProbing);
 static_assert(kNoDns == table::kNoDns && kNoPing == table::kNoPing);
-
-std::string letters(std::uint32_t flags) {
-    const char first = (flags & kInactive)   ? 'I'
-                       : (flags & kDisabled) ? 'D'
-                       : (flags & kTrying)   ? 'T'
-                                             : 'A';
-    return {first, (flags & kProbing) ? 'P' : 'X'};
-}
 
 // `results`: + success, - failure, one a probe. `states`: the letters after each.
 struct FoldRow {

@@ -8,6 +8,8 @@
 #include <regex>
 #include <sstream>
 
+#include "probe/health.h"
+
 namespace lb::test {
 
 namespace {
@@ -96,6 +98,14 @@ Recording read_recording(const std::string& folder) {
     }
     if (recording.sends.empty()) give_up("no pings in " + folder);
     return recording;
+}
+
+std::string letters(std::uint32_t flags) {
+    const char first = (flags & probe::kInactive)   ? 'I'
+                       : (flags & probe::kDisabled) ? 'D'
+                       : (flags & probe::kTrying)   ? 'T'
+                                                    : 'A';
+    return {first, (flags & probe::kProbing) ? 'P' : 'X'};
 }
 
 }  // namespace lb::test

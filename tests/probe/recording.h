@@ -2,6 +2,7 @@
 
 // A recorded scenario of tests/golden/probe: what Kamailio 5.6.3 sent, got and made of it.
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -63,5 +64,8 @@ Recording read_recording(const std::string& folder);
 std::map<std::string, std::string> read_modparams(const std::string& file);
 std::vector<RecordedRow> read_rows(const std::string& file);
 std::string read_file(const std::string& file);
+
+// As dispatcher.list shows a state: "AX", "IP" ...
+std::string letters(std::uint32_t flags);
 
 }  // namespace lb::test

@@ -16,6 +16,7 @@
 namespace lb::probe {
 namespace {
 
+using test::letters;
 using test::Recording;
 
 constexpr Micros kTolerance = 100 * kMillisecond;
@@ -47,14 +48,6 @@ const Difference* difference(const std::string& scenario, const std::string& uri
         if (scenario == row.scenario && uri == row.uri) return &row;
     }
     return nullptr;
-}
-
-std::string letters(std::uint32_t flags) {
-    const char first = (flags & kInactive)   ? 'I'
-                       : (flags & kDisabled) ? 'D'
-                       : (flags & kTrying)   ? 'T'
-                                             : 'A';
-    return {first, (flags & kProbing) ? 'P' : 'X'};
 }
 
 std::uint32_t bits_of(const std::string& state) {

@@ -109,16 +109,6 @@ bool can_run(const Transcript& transcript) {
     return !transcript.name.ends_with("format-percent");
 }
 
-void prepare(RpcLab& lab, std::string before) {
-    while (!before.empty()) {
-        const std::size_t end = before.find("; ");
-        const std::string action = before.substr(0, end);
-        if (action.starts_with("sleep ")) lab.advance(std::stod(action.substr(6)));
-        if (action.starts_with("sql ")) lab.sql(action.substr(4) + ";");
-        before.erase(0, end == std::string::npos ? before.size() : end + 2);
-    }
-}
-
 TEST(Kamcmd, PrintsWhatItPrintedForKamailio) {
     if (!is_installed("kamcmd")) GTEST_SKIP() << "kamcmd is not installed (package kamailio)";
     std::size_t steps = 0;
@@ -127,7 +117,7 @@ TEST(Kamcmd, PrintsWhatItPrintedForKamailio) {
             continue;  // its rows are made by replay_test
         RpcLab lab(LabOptions::from_modparams(entry.path() / "modparams"), entry.path() / "db.sql");
         for (const Transcript& transcript : read_session(entry.path())) {
-            prepare(lab, transcript.value("before"));
+            lab.prepare(transcript.value("before"));
             if (!can_run(transcript)) continue;
             SCOPED_TRACE(transcript.session + "/" + transcript.name);
             const Output output = run(script_of(transcript, lab));

@@ -260,6 +260,15 @@ void RpcLab::sql(const std::string& statements) { impl_->execute(statements); }
 void RpcLab::advance(double seconds) {
     impl_->control->now_ms += static_cast<std::int64_t>(seconds * 1000);
 }
+void RpcLab::prepare(std::string before) {
+    while (!before.empty()) {
+        const std::size_t end = before.find("; ");
+        const std::string action = before.substr(0, end);
+        if (action.starts_with("sleep ")) advance(std::stod(action.substr(6)));
+        if (action.starts_with("sql ")) sql(action.substr(4) + ";");
+        before.erase(0, end == std::string::npos ? before.size() : end + 2);
+    }
+}
 std::string RpcLab::unix_path() const { return impl_->file("ctl.sock"); }
 std::string RpcLab::unixd_path() const { return impl_->file("ctld.sock"); }
 std::uint16_t RpcLab::tcp_port() const noexcept { return impl_->tcp; }

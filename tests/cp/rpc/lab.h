@@ -45,6 +45,8 @@ public:
 
     void sql(const std::string& statements);  // on the table's file
     void advance(double seconds);             // the clock of reload_delta
+    // What a transcript did before a command: "sleep 6.1; sql UPDATE ...".
+    void prepare(std::string before);
 
     // Names of the sockets: all four BINRPC transports and both of JSON-RPC.
     std::string unix_path() const;

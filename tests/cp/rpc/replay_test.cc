@@ -107,7 +107,7 @@ public:
     Replay(RpcLab& lab, ReplyJudge& judge) : lab_(lab), judge_(judge) {}
 
     void step(const Transcript& transcript) {
-        prepare(transcript.value("before"));
+        lab_.prepare(transcript.value("before"));
         if (transcript.wire.empty()) return;
         SCOPED_TRACE(transcript.session + "/" + transcript.name);
         Client client(lab_, transcript.value("transport"));
@@ -128,17 +128,6 @@ public:
     }
 
 private:
-    // "sleep 6.1; sql UPDATE ..."
-    void prepare(std::string before) {
-        while (!before.empty()) {
-            const std::size_t end = before.find("; ");
-            const std::string action = before.substr(0, end);
-            if (action.starts_with("sleep ")) lab_.advance(std::stod(action.substr(6)));
-            if (action.starts_with("sql ")) lab_.sql(action.substr(4) + ";");
-            before.erase(0, end == std::string::npos ? before.size() : end + 2);
-        }
-    }
-
     void compare(const Transcript& transcript, Client& client, std::string& requests,
                  const std::string& recorded) {
         std::vector<std::string> methods;
