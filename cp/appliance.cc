@@ -60,7 +60,11 @@ Appliance::~Appliance() = default;
 Result<std::unique_ptr<Appliance>> Appliance::create(Config config) {
     auto secret = load_secret(config.secret_file);
     if (!secret) return failed(std::move(secret).error());
-    const EalArguments eal_args = eal_arguments(config.eal.args, io::count_free_huge_pages());
+    const auto lcores = lcore_arguments(config.workers, usable_cpus());
+    if (!lcores) return failed(lcores.error());
+    std::vector<std::string> args = config.eal.args;
+    args.insert(args.end(), lcores->begin(), lcores->end());
+    const EalArguments eal_args = eal_arguments(std::move(args), io::count_free_huge_pages());
     if (!eal_args.warning.empty()) {
         log(LogLevel::kWarning, "eal.no_huge_pages", {{"fix", eal_args.warning}});
     }
@@ -116,7 +120,8 @@ void Appliance::Impl::published(unsigned changed) {
 // Those by probes have been logged with their reason.
 void Appliance::Impl::log_changes() {
     for (const StateChange& change : parts.dispatcher->take_changes()) {
-        if (!change.by_probe) log_state_change(change, parts.publisher->tables().generation);
+        if (change.by_probe || !parts.change_lines.take(ApplianceParts::Clock::now())) continue;
+        log_state_change(change, parts.publisher->tables().generation);
     }
 }
 

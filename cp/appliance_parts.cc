@@ -138,7 +138,6 @@ bool ApplianceParts::send_probe(const Endpoint& local, const Endpoint& remote,
 void ApplianceParts::replace_dispatcher(std::unique_ptr<Dispatcher> model) {
     prober.reset();  // refers to the model
     dispatcher = std::move(model);
-    traffic.forget();
     set_up_prober();
 }
 

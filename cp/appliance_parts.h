@@ -18,6 +18,7 @@
 #include "cp/dispatcher.h"
 #include "cp/dns.h"
 #include "cp/kernel_twins.h"
+#include "cp/line_budget.h"
 #include "cp/prober.h"
 #include "cp/publisher.h"
 #include "cp/service_sockets.h"
@@ -44,7 +45,8 @@ struct ApplianceParts {
     // Opens devices, twins and sockets and makes the rest; the model is empty and nothing is
     // published yet. The error is a sentence for the operator.
     Status set_up();
-    // A new model, and with it a new prober and new counters of destinations. Not started.
+    // Another model with the same destinations, made by clone(), and with it a new prober. Not
+    // started.
     void replace_dispatcher(std::unique_ptr<Dispatcher> model);
     // What of the prober follows the configuration.
     void reconfigure_prober();
@@ -77,6 +79,7 @@ struct ApplianceParts {
     std::unique_ptr<Prober> prober;
     asio::posix::stream_descriptor slow_wake{io};  // readable: workers left frames for slow_path
 
+    LineBudget change_lines{50};  // about states that commands changed
     std::int32_t ping_active = 1;
     std::uint64_t unclaimed = 0;  // datagrams on our sockets that nobody waited for
 

@@ -1,5 +1,8 @@
 #include "cp/appliance_setup.h"
 
+#include <fmt/format.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -65,6 +68,31 @@ EalArguments eal_arguments(std::vector<std::string> args, std::size_t free_huge_
         std::move(args),
         "reserve huge pages: sysctl -w vm.nr_hugepages=512 (ordinary memory is used until then, "
         "which costs speed)"};
+}
+
+Result<std::vector<std::string>> lcore_arguments(std::uint32_t workers,
+                                                 const std::vector<unsigned>& cpus) {
+    if (workers == 0) return std::vector<std::string>{};
+    if (workers > cpus.size()) {
+        return failed(Errc::kInvalid, fmt::format("workers = {}: siplane may run on {} CPUs only",
+                                                  workers, cpus.size()));
+    }
+    std::string lcores = fmt::format("0@{}", cpus[0]);
+    for (std::uint32_t i = 1; i <= workers; ++i) {
+        lcores += fmt::format(",{}@{}", i, cpus[i % cpus.size()]);
+    }
+    return std::vector<std::string>{"--lcores", std::move(lcores)};
+}
+
+std::vector<unsigned> usable_cpus() {
+    std::vector<unsigned> cpus;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+    }
+    return cpus;
 }
 
 io::DataPlaneConfig data_plane_config(const Config& config) {

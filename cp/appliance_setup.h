@@ -29,6 +29,14 @@ struct EalArguments {
 };
 EalArguments eal_arguments(std::vector<std::string> args, std::size_t free_huge_pages);
 
+// What makes DPDK run `workers` of them on `cpus`: the control thread on the first, each worker on
+// the next, the last one beside the control thread, which sleeps most of the time, if there is no
+// CPU left. Nothing for 0. The error: more workers than CPUs, and how many there are.
+Result<std::vector<std::string>> lcore_arguments(std::uint32_t workers,
+                                                 const std::vector<unsigned>& cpus);
+// The CPUs that this process may run on, in order.
+std::vector<unsigned> usable_cpus();
+
 io::DataPlaneConfig data_plane_config(const Config& config);
 DnsOptions dns_options(const DispatcherConfig& config);
 // Null without ds_hash_size.

@@ -351,6 +351,23 @@ void read_log(Section& in, LogConfig& out) {
     in.finish();
 }
 
+// Which of DPDK's options chooses lcores: -l, -c and --lcores with their values behind or attached.
+const std::string* lcore_option(const std::vector<std::string>& args) {
+    const auto found = std::find_if(args.begin(), args.end(), [](const std::string& arg) {
+        return arg.starts_with("-l") || arg.starts_with("-c") || arg.starts_with("--lc");
+    });
+    return found == args.end() ? nullptr : &*found;
+}
+
+void check_workers(Section& root, const Config& config) {
+    const std::string* option = lcore_option(config.eal.args);
+    if (config.workers == 0 || option == nullptr) return;
+    root.fail("workers",
+              fmt::format("{} workers, and lcores by \"{}\" in eal.args: only one of the "
+                          "two may choose them",
+                          config.workers, *option));
+}
+
 void read_root(Section& root, Config& out, ConfigLog& log) {
     if (const auto compat = root.choice("compat", {"5.6", "6.1"})) {
         out.compat = *compat == 0 ? Compat::k56 : Compat::k61;
@@ -363,6 +380,7 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
         in.take("args", out.eal.args);
         in.finish();
     });
+    check_workers(root, out);
     with_tables(root, "port", [&](const toml::table& table, std::size_t index) {
         out.ports.push_back(read_port(table, index, log));
     });

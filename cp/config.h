@@ -142,7 +142,7 @@ struct Config {
     std::string file;  // name it was read from
     Compat compat = Compat::k56;
     std::string secret_file = "/var/lib/siplane/secret";
-    std::uint32_t workers = 0;  // 0: one per lcore beside the main one
+    std::uint32_t workers = 0;  // 0: one per lcore beside the main one, as [eal] args or DPDK say
     bool adaptive = true;       // idle workers sleep; false: they poll for ever
     bool verify_checksums = true;
     EalConfig eal;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "cp/socket_text.h"
@@ -52,6 +53,23 @@ void check_gateway(const PortConfig& port, const IpAddress& gateway, ConfigLog& 
              fmt::format("gateway {} is in no network of this port's addresses", gateway.text()));
 }
 
+// The kernel joins IPv4 fragments before net_af_packet sees them, and the driver cuts what is
+// longer than its frames. Further entries of a device have no arguments, so those are not looked
+// at.
+void check_frame_size(const PortConfig& port, ConfigLog& log) {
+    constexpr std::string_view kSize = ",framesz=";
+    constexpr unsigned long kUsual = 2048;  // bytes
+    if (!port.device.starts_with("net_af_packet")) return;
+    if (port.device.find(",iface=") == std::string::npos) return;
+    const std::size_t at = port.device.find(kSize);
+    if (at != std::string::npos &&
+        std::strtoul(port.device.c_str() + at + kSize.size(), nullptr, 10) > kUsual) {
+        return;
+    }
+    log.warn(port.line, port_key(port) + ".device",
+             "IPv4 messages above 2 KB get lost: add \",framesz=8192,blocksz=65536\"");
+}
+
 void check_ports(const Config& config, ConfigLog& log) {
     std::set<std::string> names, taps, devices;
     std::set<IpAddress> addresses;
@@ -71,6 +89,7 @@ void check_ports(const Config& config, ConfigLog& log) {
             }
         }
         for (const IpAddress& gateway : port.gateway) check_gateway(port, gateway, log);
+        check_frame_size(port, log);
     }
 }
 

@@ -13,11 +13,6 @@ void DestinationTraffic::adopt(const Dispatcher& dispatcher) {
     }
 }
 
-void DestinationTraffic::forget() {
-    owners_.clear();
-    drains_.clear();
-}
-
 core::TrafficValues DestinationTraffic::of(const Destination& d) const {
     if (d.slot >= owners_.size() || owners_[d.slot].id != d.id) return {};
     return read_(d.slot).since(owners_[d.slot].before);

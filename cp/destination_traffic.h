@@ -24,8 +24,6 @@ public:
 
     // A new table, before workers see it: whoever has a slot anew starts from nothing.
     void adopt(const Dispatcher& dispatcher);
-    // Another model took over, whose ids mean other destinations.
-    void forget();
 
     core::TrafficValues of(const Destination& destination) const;
 

@@ -366,9 +366,12 @@ void Dispatcher::Impl::sample(DestinationSet& set, Destination& d, std::int32_t 
 Dispatcher::Dispatcher(DispatcherOptions options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}
 
-std::unique_ptr<Dispatcher> Dispatcher::clone() const {
-    auto copy = std::make_unique<Dispatcher>(impl_->options);
+std::unique_ptr<Dispatcher> Dispatcher::clone() const { return clone(impl_->options); }
+
+std::unique_ptr<Dispatcher> Dispatcher::clone(DispatcherOptions options) const {
+    auto copy = std::make_unique<Dispatcher>(options);
     *copy->impl_ = *impl_;
+    copy->impl_->options = std::move(options);
     return copy;
 }
 Dispatcher::~Dispatcher() = default;

@@ -216,6 +216,8 @@ public:
 
     // The same again, to try a change on.
     std::unique_ptr<Dispatcher> clone() const;
+    // The same table and states under other options, which count from the next load() on.
+    std::unique_ptr<Dispatcher> clone(DispatcherOptions options) const;
 
     ~Dispatcher();
     Dispatcher(const Dispatcher&) = delete;

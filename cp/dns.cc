@@ -107,6 +107,7 @@ struct Answer {
     Dns::Endpoints endpoints;
     Clock::time_point expires;
     bool services = true;
+    bool temporary = false;  // empty only because no server answered
 };
 
 struct Dns::Impl {
@@ -174,6 +175,12 @@ const Dns::Endpoints* Dns::find(const DnsName& name) const {
     }
     const Answer* known = impl_->find(name);
     return known == nullptr ? nullptr : &known->endpoints;
+}
+
+bool Dns::unanswered(const DnsName& name) const {
+    if (IpAddress::parse(name.host)) return false;
+    const Answer* known = impl_->find(name);
+    return known == nullptr || known->temporary;
 }
 
 void Dns::resolve(const DnsName& name, Done done) {
@@ -377,8 +384,9 @@ void Dns::Impl::store(const Lookup& lookup, Endpoints endpoints) {
         }
     }
     if (known == answers.end()) make_room();
+    const bool temporary = endpoints.empty() && lookup.temporary_failure;
     answers[lookup.cache_key] = {std::move(endpoints), Clock::now() + std::chrono::seconds(seconds),
-                                 lookup.name.services || lookup.name.port != 0};
+                                 lookup.name.services || lookup.name.port != 0, temporary};
 }
 
 // When full, what would expire first goes.

@@ -74,6 +74,10 @@ public:
     // once and waits until each is answered or `limit` has passed. find() then gives the answers.
     void resolve_now(const std::vector<DnsName>& names, std::chrono::milliseconds limit);
 
+    // True if nothing is known now, because no server has said anything: not that the name does not
+    // exist. What is known from elsewhere may go on being used.
+    bool unanswered(const DnsName& name) const;
+
     // Every answer to a question with services, sorted by key: what the workers read. Expired ones
     // are left out.
     std::vector<table::ResolvedName> resolved_names() const;

@@ -1,7 +1,10 @@
 #include "cp/housekeeping.h"
 
+#include <string>
 #include <utility>
 #include <vector>
+
+#include "cp/log.h"
 
 namespace lb::cp {
 namespace {
@@ -35,6 +38,7 @@ void Housekeeping::turn() {
     keep_neighbours();
     if (std::exchange(reroute_pings_, false)) parts_.prober->destinations_changed();
     refresh_names();
+    log_left_out();
 
     timer_.expires_after(kTurn);
     timer_.async_wait([this](const asio::error_code& error) {
@@ -58,6 +62,13 @@ void Housekeeping::refresh_names() {
     parts_.source.refresh(
         config, [this]() -> Dispatcher& { return *parts_.dispatcher; },
         [this] { parts_.publisher->changed(Publisher::kState); });
+}
+
+void Housekeeping::log_left_out() {
+    const std::uint64_t lines = parts_.change_lines.take_left_out();
+    if (lines == 0) return;
+    log(LogLevel::kInfo, "destination.more_changes",
+        {{"count", std::to_string(lines)}, {"reason", "command"}});
 }
 
 void Housekeeping::watch_workers() {

@@ -36,6 +36,7 @@ private:
     void watch_workers();
     void keep_neighbours();
     void refresh_names();
+    void log_left_out();
 
     ApplianceParts& parts_;
     asio::steady_timer timer_;

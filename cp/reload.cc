@@ -99,9 +99,10 @@ Status Reload::keep_model(Config next) {
     return {};
 }
 
-// Listeners or options of the model changed: a new one, as after a restart.
+// Listeners or options of the model changed: a new one, which takes over the states as any reload
+// does. Pings under way are forgotten, and rounds begin anew.
 Status Reload::change_model(Config next) {
-    auto model = std::make_unique<Dispatcher>(dispatcher_options(next));
+    std::unique_ptr<Dispatcher> model = parts_.dispatcher->clone(dispatcher_options(next));
     std::swap(parts_.config, next);
     Status applied = load(*model, true);
     if (applied) applied = parts_.sockets.listen(kernel_listeners(parts_.config));

@@ -1,5 +1,9 @@
 #include "cp/table_source.h"
 
+#include <algorithm>
+#include <set>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "cp/tables_builder.h"
@@ -16,21 +20,76 @@ bool asks_services(const DispatcherConfig& config) noexcept {
 std::vector<DnsName> names_of(const std::vector<DestinationRow>& rows, bool services) {
     std::vector<DnsName> names;
     for (const DestinationRow& row : rows) {
-        if ((row.flags & table::kNoDns) != 0) continue;
         const auto uri = parse_destination_uri(row.destination);
         if (uri && !uri->literal) names.push_back({uri->host, uri->port, services});
     }
     return names;
 }
 
+Result<std::vector<Endpoint>> unresolved(const std::string& host) {
+    return failed(Errc::kNotFound, "host " + host + " does not resolve");
+}
+
 }  // namespace
+
+// The addresses that a model has for host names, and which of them served for want of an answer.
+class TableSource::Known {
+public:
+    explicit Known(const Dispatcher& dispatcher) {
+        for (const DestinationSet& set : dispatcher.sets()) {
+            for (const Destination& member : set.members) {
+                if (member.endpoints.empty() || IpAddress::parse(member.host)) continue;
+                addresses_.try_emplace(dns_key(member.host, member.port), member.endpoints);
+            }
+        }
+    }
+    bool has(const std::string& host, std::uint16_t port) const {
+        return addresses_.contains(dns_key(host, port));
+    }
+    const std::vector<Endpoint>* take(const std::string& host, std::uint16_t port) {
+        const auto found = addresses_.find(dns_key(host, port));
+        if (found == addresses_.end()) return nullptr;
+        taken_.insert(found->first);
+        return &found->second;
+    }
+    const std::set<std::string>& taken() const noexcept { return taken_; }
+
+private:
+    std::unordered_map<std::string, std::vector<Endpoint>> addresses_;
+    std::set<std::string> taken_;
+};
 
 Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
                                                  Dispatcher& dispatcher, bool all_or_nothing) {
     auto rows = load_rows(config);
     if (!rows) return failed(std::move(rows).error());
-    dns_.resolve_now(names_of(*rows, asks_services(config)), kNamesLimit);
-    return dispatcher.load(*rows, resolver(config), all_or_nothing);
+    Known known(dispatcher);
+    const std::vector<DnsName> names = names_of(*rows, asks_services(config));
+    const bool all_known = std::all_of(names.begin(), names.end(), [&](const DnsName& name) {
+        return dns_.find(name) != nullptr || known.has(name.host, name.port);
+    });
+    dns_.resolve_now(names, all_known ? std::min(kKnownNamesLimit, names_limit_) : names_limit_);
+    auto report = dispatcher.load(*rows, loading(known, asks_services(config)), all_or_nothing);
+    if (!report) return report;
+    for (const std::string& name : known.taken()) {
+        report->warnings.push_back("no name server answers for " + name + ": keeps its addresses");
+    }
+    return report;
+}
+
+// All names have been asked: nothing here waits, or each of a thousand rows would for a dead
+// server.
+Resolver TableSource::loading(Known& known, bool services) {
+    return [this, &known, services](const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
+        const DnsName name{uri.host, uri.port, services};
+        if (dns_.unanswered(name)) {
+            const std::vector<Endpoint>* before = known.take(uri.host, uri.port);
+            if (before != nullptr) return *before;
+        }
+        const Dns::Endpoints* endpoints = dns_.find(name);
+        if (endpoints == nullptr || endpoints->empty()) return unresolved(uri.host);
+        return *endpoints;
+    };
 }
 
 Resolver TableSource::resolver(const DispatcherConfig& config) {
@@ -38,11 +97,9 @@ Resolver TableSource::resolver(const DispatcherConfig& config) {
                const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
         const std::string host = uri.literal ? uri.literal->text() : uri.host;
         const DnsName name{host, uri.port, services};
-        if (dns_.find(name) == nullptr) dns_.resolve_now({name}, kNamesLimit);
+        if (dns_.find(name) == nullptr) dns_.resolve_now({name}, names_limit_);
         const Dns::Endpoints* endpoints = dns_.find(name);
-        if (endpoints == nullptr || endpoints->empty()) {
-            return failed(Errc::kNotFound, "host " + host + " does not resolve");
-        }
+        if (endpoints == nullptr || endpoints->empty()) return unresolved(host);
         return *endpoints;
     };
 }

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "cp/line_budget.h"
+
 namespace lb::cp {
 namespace {
 
@@ -31,6 +33,21 @@ Config config_of(const std::string& rest, const std::string& ports = kPorts) {
 }
 
 const std::string kService = "[[service]]\nname = \"public\"\nset = 1\n";
+
+TEST(EalArguments, WorkersBecomeLcores) {
+    EXPECT_THAT(*lcore_arguments(0, {0, 1}), IsEmpty()) << "as DPDK likes";
+    EXPECT_THAT(*lcore_arguments(1, {0, 1}), ElementsAre("--lcores", "0@0,1@1"));
+    EXPECT_THAT(*lcore_arguments(2, {4, 5, 9}), ElementsAre("--lcores", "0@4,1@5,2@9"));
+    EXPECT_THAT(*lcore_arguments(2, {0, 1}), ElementsAre("--lcores", "0@0,1@1,2@0"))
+        << "the last beside the control thread";
+    EXPECT_THAT(*lcore_arguments(1, {3}), ElementsAre("--lcores", "0@3,1@3"));
+    const auto many = lcore_arguments(5, {0, 1, 2, 3});
+    ASSERT_FALSE(many);
+    EXPECT_THAT(many.error().message, HasSubstr("workers = 5"));
+    EXPECT_THAT(many.error().message, HasSubstr("4 CPUs"));
+    EXPECT_FALSE(lcore_arguments(1, {}));
+    EXPECT_GE(usable_cpus().size(), 1U);
+}
 
 TEST(EalArguments, OrdinaryMemoryOnlyWhereNothingElseWasAskedFor) {
     const EalArguments fallen = eal_arguments({"-l", "0"}, 0);
@@ -79,6 +96,18 @@ TEST(PortStats, OneRowADevice) {
     ASSERT_EQ(rows.size(), 1U);
     EXPECT_EQ(rows[0].name, "edge");
     EXPECT_EQ(rows[0].rx_packets, 7U);
+}
+
+TEST(LineBudget, ASecondHasSoManyLinesAndTheRestIsCounted) {
+    LineBudget budget(3);
+    const LineBudget::Clock::time_point start{std::chrono::hours(1)};
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(budget.take(start));
+    EXPECT_FALSE(budget.take(start));
+    EXPECT_FALSE(budget.take(start + std::chrono::milliseconds(999)));
+    EXPECT_EQ(budget.take_left_out(), 2U);
+    EXPECT_EQ(budget.take_left_out(), 0U) << "told once";
+    EXPECT_TRUE(budget.take(start + std::chrono::seconds(1)));
+    EXPECT_EQ(budget.take_left_out(), 0U);
 }
 
 }  // namespace

@@ -40,6 +40,42 @@ TEST(Config, EveryDefaultServes) {
     EXPECT_EQ(config->http.listen->text(), "127.0.0.1:9460");
 }
 
+TEST(Config, WorkersOrLcoresButNotBoth) {
+    const std::string ports =
+        "[[port]]\ndevice = \"d\"\naddresses = [\"10.0.0.1/24\"]\n"
+        "[[service]]\nname = \"a\"\n";
+    const auto error_with = [&](const std::string& args) {
+        const auto config = parse_config(
+            "adaptive = true\nworkers = 2\n[eal]\nargs = [" + args + "]\n" + ports, "f");
+        return config ? std::to_string(config->workers) : config.error().message;
+    };
+    EXPECT_EQ(error_with("\"--no-pci\", \"--log-level=8\""), "2");
+    EXPECT_EQ(error_with("\"-l\", \"0-3\""),
+              "f:2: workers: 2 workers, and lcores by \"-l\" in eal.args: only one of the two may "
+              "choose them");
+    for (const char* option : {"\"-l0-3\"", "\"-c\", \"0xf\"", "\"--lcores=0@0,1@1\""}) {
+        EXPECT_TRUE(error_with(option).starts_with("f:2: workers: ")) << option;
+    }
+}
+
+TEST(Config, NetAfPacketCutsLongMessages) {
+    const auto warnings = [](const std::string& device) {
+        const auto config = parse_config("[[port]]\nname = \"edge\"\ndevice = \"" + device +
+                                             "\"\naddresses = [\"10.0.0.1/24\"]\n"
+                                             "[[service]]\nname = \"a\"\n",
+                                         "f");
+        EXPECT_TRUE(config) << config.error().message;
+        return config->warnings;
+    };
+    ASSERT_EQ(warnings("net_af_packet0,iface=eth1").size(), 1U);
+    EXPECT_EQ(warnings("net_af_packet0,iface=eth1,framesz=2048")[0],
+              "f:1: port \"edge\".device: IPv4 messages above 2 KB get lost: add "
+              "\",framesz=8192,blocksz=65536\"");
+    EXPECT_EQ(warnings("net_af_packet0,iface=eth1,framesz=8192,blocksz=65536").size(), 0U);
+    EXPECT_EQ(warnings("net_af_packet0").size(), 0U) << "the first entry of this device says it";
+    EXPECT_EQ(warnings("net_af_xdp0,iface=eth1").size(), 0U);
+}
+
 TEST(Config, TheSampleServes) {
     const auto config = load_config(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
     ASSERT_TRUE(config) << config.error().message;

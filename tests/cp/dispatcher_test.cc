@@ -400,6 +400,37 @@ TEST(Reload, KeepsWhatProbingLearned) {
     EXPECT_EQ(state_letters(dispatcher.find(ids["sip:1.1.1.3"])->flags, false), "IP");
 }
 
+// SIGHUP with other options of the model, or other listeners.
+TEST(Reload, OtherOptionsKeepWhatProbingLearned) {
+    Dispatcher before(probing(2));
+    const auto rows = numbered({row(1, "sip:1.1.1.1"), row(1, "sip:1.1.1.2")});
+    ASSERT_TRUE(before.load(rows, resolve, true));
+    const table::DestinationId id = at(before, 1).id;
+    before.probe_result(id, false, std::nullopt, true);
+    before.probe_result(id, false, std::nullopt, true);
+    ASSERT_TRUE(before.drain(1, at(before, 1, 1).uri, true));
+
+    DispatcherOptions other = probing(4, 3);
+    other.latency_stats = true;
+    other.is_local_socket = [](std::string_view text) { return text == "udp:10.0.0.2:5060"; };
+    const auto after = before.clone(other);
+    EXPECT_EQ(after->options().probing_threshold, 4U);
+    auto refused = rows;
+    refused[0].attrs = "socket=udp:10.0.0.1:5060";
+    EXPECT_FALSE(after->load(refused, resolve, true)) << "listeners are the new ones";
+    ASSERT_TRUE(after->load(rows, resolve, true));
+    ASSERT_NE(after->find(id), nullptr) << "the same destinations";
+    EXPECT_EQ(state_letters(after->find(id)->flags, false), "IP");
+    EXPECT_TRUE(at(*after, 1, 1).draining());
+    after->probe_result(id, true, std::nullopt, false);
+    after->probe_result(id, true, std::nullopt, false);
+    EXPECT_EQ(state_letters(after->find(id)->flags, false), "IP") << "three by the new options";
+    after->probe_result(id, true, std::nullopt, false);
+    EXPECT_EQ(state_letters(after->find(id)->flags, false), "AP");
+    EXPECT_EQ(state_letters(before.find(id)->flags, false), "IP")
+        << "the old model stays as it was";
+}
+
 TEST(Reload, AChangedRowIsWhatTheOperatorWants) {
     Dispatcher dispatcher(probing(1));
     ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1")}, resolve, true));

@@ -75,6 +75,59 @@ TEST_F(TableSourceTest, AReloadThatFailsKeepsTheOldTable) {
     EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.3:5060"));
 }
 
+std::string list_of_names(unsigned count) {
+    std::string list;
+    for (unsigned i = 0; i < count; ++i) list += "1 sip:gw" + std::to_string(i) + ".example\n";
+    return list;
+}
+
+DnsOptions of_patience(std::uint16_t port) {
+    DnsOptions options;
+    options.servers = {{*IpAddress::parse("127.0.0.1"), port}};
+    options.timeout_ms = 4000;
+    return options;
+}
+
+TEST_F(TableSourceTest, ADeadNameServerDelaysAReloadOnceAndRefusesNothingKnown) {
+    for (unsigned i = 0; i < 200; ++i) {
+        server_.a("gw" + std::to_string(i) + ".example", "192.0.2.1");
+    }
+    ASSERT_TRUE(load(list_of_names(200), true));
+    server_.be_silent(true);
+    Dns forgetful(io_, of_patience(server_.port()));
+    TableSource again(forgetful);
+    const auto start = std::chrono::steady_clock::now();
+    const auto report = again.load(config_, *dispatcher_, true);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(2500)) << "all names together";
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->loaded, 200U);
+    EXPECT_THAT(addresses(), testing::Each("192.0.2.1:5060"));
+    ASSERT_EQ(report->warnings.size(), 200U);
+    EXPECT_THAT(report->warnings[0], testing::HasSubstr("no name server answers for gw0.example"));
+}
+
+TEST_F(TableSourceTest, ADeadNameServerDelaysAStartOnce) {
+    server_.be_silent(true);
+    Dns forgetful(io_, of_patience(server_.port()));
+    TableSource first(forgetful, milliseconds(300));
+    std::ofstream(file_) << list_of_names(200) << "1 sip:192.0.2.3\n";
+    const auto start = std::chrono::steady_clock::now();
+    const auto report = first.load(config_, *dispatcher_, false);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(2500));
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->bad_rows.size(), 200U);
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.3:5060"));
+}
+
+TEST_F(TableSourceTest, ANameThatIsGoneIsNotKept) {
+    server_.a("gw.example", "192.0.2.1");
+    ASSERT_TRUE(load("1 sip:gw.example\n", true));
+    server_.clear();
+    Dns forgetful(io_, of_patience(server_.port()));
+    TableSource again(forgetful);
+    EXPECT_FALSE(again.load(config_, *dispatcher_, true)) << "the server says that there is none";
+}
+
 TEST_F(TableSourceTest, NamesAreLookedUpAgain) {
     config_.ds_dns_ttl = 1;
     server_.a("gw.example", "192.0.2.1", 1);
