@@ -35,7 +35,7 @@ Result<std::vector<Endpoint>> unresolved(const std::string& host) {
 // The addresses that a model has for host names, and which of them served for want of an answer.
 class TableSource::Known {
 public:
-    explicit Known(const Dispatcher& dispatcher) {
+    void learn(const Dispatcher& dispatcher) {
         for (const DestinationSet& set : dispatcher.sets()) {
             for (const Destination& member : set.members) {
                 if (member.endpoints.empty() || IpAddress::parse(member.host)) continue;
@@ -63,8 +63,9 @@ Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
                                                  Dispatcher& dispatcher, bool all_or_nothing) {
     auto rows = load_rows(config);
     if (!rows) return failed(std::move(rows).error());
-    Known known(dispatcher);
     const std::vector<DnsName> names = names_of(*rows, asks_services(config));
+    Known known;
+    if (!names.empty()) known.learn(dispatcher);
     const bool all_known = std::all_of(names.begin(), names.end(), [&](const DnsName& name) {
         return dns_.find(name) != nullptr || known.has(name.host, name.port);
     });
