@@ -211,10 +211,12 @@ __attribute__((target("avx2,bmi,bmi2,popcnt"))) void scan_avx2(std::string_view 
 __attribute__((target("avx512f,avx512bw,bmi,bmi2,popcnt"))) void scan_avx512(
     std::string_view text, TextIndex& index) noexcept {
     Scanner scanner(text, index);
-    const __m512i rows =
-        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows)));
-    const __m512i bits =
-        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
+    // With a mask, because g++ 12 at -O1 warns of its own header otherwise.
+    constexpr __mmask16 kAll = 0xffff;
+    const __m512i rows = _mm512_maskz_broadcast_i32x4(
+        kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows)));
+    const __m512i bits = _mm512_maskz_broadcast_i32x4(
+        kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
     const __m512i nibble = _mm512_set1_epi8(0x0f);
     const __m512i feed = _mm512_set1_epi8('\n');
     for (std::size_t base = 0; base < scanner.size; base += 64) {
