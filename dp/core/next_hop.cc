@@ -59,30 +59,39 @@ NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
     return send_to({*address, uri.port != 0 ? uri.port : kSipPort});
 }
 
+// One variable and every return returns it, here and in find_next_hop(): a NextHop is 130 bytes
+// that are not to be copied.
 NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
+    NextHop hop;
     const table::Service& service = context.service();
     const Selection selection = find_selection(context, request_uri);
     if (selection.rule != nullptr) {
-        if (selection.rule->action == table::Rule::Action::kReply)
-            return refuse(selection.rule->code, selection.rule->reason);
+        if (selection.rule->action == table::Rule::Action::kReply) {
+            hop = refuse(selection.rule->code, selection.rule->reason);
+            return hop;
+        }
         if (selection.rule->action == table::Rule::Action::kDrop) {
-            NextHop hop;
             hop.kind = NextHop::Kind::kDrop;
             return hop;
         }
     }
 
     const table::Set* const set = context.dispatch().find_set(selection.set);
-    const auto nobody = [&] {
-        return refuse(service.no_destination_code, service.no_destination_reason);
-    };
-    if (set == nullptr) return nobody();
-    const Question question{
-        context.message(),  context.frame().source, context.transaction, context.dispatch(), *set,
-        selection.algorithm};
-    const Choice choice = choose(question, context.scratch.state);
-    if (!choice) return nobody();
-    NextHop hop = send_to(choice.member->endpoint);
+    Choice choice;
+    if (set != nullptr) {
+        const Question question{context.message(),
+                                context.frame().source,
+                                context.transaction,
+                                context.dispatch(),
+                                *set,
+                                selection.algorithm};
+        choice = choose(question, context.scratch.state);
+    }
+    if (!choice) {
+        hop = refuse(service.no_destination_code, service.no_destination_reason);
+        return hop;
+    }
+    hop.endpoint = choice.member->endpoint;
     hop.listener = choice.member->listener;
     hop.slot = choice.member->slot;
     hop.dispatched = true;
@@ -155,10 +164,15 @@ Selection find_selection(const Context& context, std::string_view request_uri) n
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
     NextHop hop = decide(context, route);
     if (hop.kind != NextHop::Kind::kSend) return hop;
-    if (context.network().owns(hop.endpoint.address)) return refuse(482, "Loop Detected");
+    if (context.network().owns(hop.endpoint.address)) {
+        hop = refuse(482, "Loop Detected");
+        return hop;
+    }
     // Never a reflector to many, nor a way to what listens on our own loopback.
-    if (!is_peer(hop.endpoint, context.frame().target.address.is_loopback()))
-        return refuse(478, "Unresolvable destination");
+    if (!is_peer(hop.endpoint, context.frame().target.address.is_loopback())) {
+        hop = refuse(478, "Unresolvable destination");
+        return hop;
+    }
     if (hop.listener == table::kNoListener) hop.listener = route.outgoing;
     return hop;
 }
