@@ -16,6 +16,7 @@
 #include "cli/print.h"
 #include "cli/stats.h"
 #include "cli/top.h"
+#include "cli/trace.h"
 #include "cp/rpc/client.h"
 #include "cp/rpc/command_line.h"
 
@@ -45,6 +46,8 @@ struct Command {
     bool drain = false;  // drain or undrain; the words say which
     bool top = false;
     TopOptions top_options;
+    bool trace = false;
+    TraceOptions trace_options;
     std::vector<std::string> target;  // of drain: group, and URI, duid or "all"
     std::vector<std::string> words;
 };
@@ -87,6 +90,7 @@ int print_reply(const Command& command, const rpc::Reply& reply) {
 void translate(Command& command) {
     if (command.stats) command.words = {"siplane.stats"};
     if (command.top) command.words = {"siplane.traffic"};
+    if (command.trace) command.words = {"siplane.trace"};
     if (command.drain) {
         command.words.insert(command.words.end(), command.target.begin(), command.target.end());
     }
@@ -132,6 +136,17 @@ bool is_local(Command& command) {
     return word == "explain" || word == "doctor" || word == "dispatcher";
 }
 
+int follow(rpc::Client& client, const Command& command) {
+    TraceOptions options = command.trace_options;
+    options.json = command.json;
+    const Result<rpc::Reply> last = run_trace(client, options);
+    if (!last) {  // kNotFound: our own file
+        const bool ours = last.error().code == Errc::kNotFound;
+        return ours ? complain(last.error(), kUsage) : complain(last.error());
+    }
+    return last->fault ? print_reply(command, *last) : kOk;
+}
+
 int run(Command command) {
     translate(command);
     if (is_local(command)) return run_local(command);
@@ -145,6 +160,7 @@ int run(Command command) {
         const Status done = run_top(*client, command.top_options);
         return done ? kOk : complain(done.error());
     }
+    if (command.trace) return follow(*client, command);
     const std::vector<std::string> words(command.words.begin() + 1, command.words.end());
     const Result<rpc::Reply> reply = client->call(command.words[0], typed(words));
     if (!reply) return complain(reply.error());
@@ -181,6 +197,31 @@ void describe_top(CLI::App& app, Command& command) {
     top->callback([&command] { command.top = true; });
 }
 
+void describe_trace(CLI::App& app, Command& command) {
+    TraceOptions& options = command.trace_options;
+    CLI::App* trace = app.add_subcommand(
+        "trace", "Follow messages: what comes, what is decided, what goes; Ctrl-C ends it");
+    const auto filter = [&](const char* name, std::string& value, const char* help) {
+        return trace->add_option(name, value, help);
+    };
+    filter("--call-id", options.call_id, "Messages with this Call-ID");
+    filter("--source", options.source, "Requests from ADDRESS[/LENGTH], and their replies")
+        ->type_name("ADDRESS");
+    filter("--destination", options.destination, "Requests relayed there, and their replies")
+        ->type_name("ADDRESS");
+    trace->add_flag("--all", options.all, "Every message to a service");
+    trace->add_option("--seconds", options.seconds, "Ends it")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    trace->add_option("--count", options.count, "Messages that end it")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    trace->add_option("-o,--output", options.output, "Capture file to make (pcapng)")
+        ->type_name("FILE");
+    trace->add_flag("--json", command.json, "One JSON object a line");
+    trace->callback([&command] { command.trace = true; });
+}
+
 void describe(CLI::App& app, Command& command) {
     app.add_option("-s,--socket", command.address,
                    "Control socket: unix:PATH, unixd:PATH, tcp:HOST[:PORT], udp:HOST[:PORT]")
@@ -200,6 +241,7 @@ void describe(CLI::App& app, Command& command) {
     stats->callback([&command] { command.stats = true; });
     describe_drain(app, command);
     describe_top(app, command);
+    describe_trace(app, command);
     app.footer(
         "Other commands, each with --help of its own:\n"
         "  siplanectl explain FILE     where a message or the calls of a capture would go, and "
@@ -230,7 +272,7 @@ int main_of(int argc, char** argv) {
         command.words.erase(command.words.begin());
     }
     const bool option = !command.words.empty() && command.words[0].starts_with("-");
-    const bool ours = command.stats || command.top || command.drain;
+    const bool ours = command.stats || command.top || command.drain || command.trace;
     if (!ours && (command.words.empty() || option)) {
         const std::string what =
             option ? "unknown option " + command.words[0] : std::string("what shall I ask?");

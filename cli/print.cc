@@ -45,8 +45,8 @@ std::string fault_line(const rpc::Fault& fault) {
 
 // BINRPC does not tell a list from a struct; these names are lists in every reply.
 bool is_list(std::string_view name) {
-    static constexpr std::array<std::string_view, 7> kLists = {
-        "RECORDS", "TARGETS", "DROPS", "WORKERS", "PORTS", "SETS", "SERVICES"};
+    static constexpr std::array<std::string_view, 8> kLists = {
+        "RECORDS", "TARGETS", "DROPS", "WORKERS", "PORTS", "SETS", "SERVICES", "LINES"};
     return std::find(kLists.begin(), kLists.end(), name) != kLists.end();
 }
 

@@ -208,6 +208,7 @@ Status Appliance::Impl::run() {
 
     // Drain: workers finish their turn and send what they hold; what they left to us goes out too.
     parts.prober->stop();
+    parts.tracer->stop();
     parts.data_plane->stop();
     take_slow_frames(io::SlowPath::kSlots);
     log_counters();
@@ -244,6 +245,9 @@ const table::Tables* Appliance::tables() const { return &impl_->parts.publisher-
 Result<std::unique_ptr<const table::Dispatch>> Appliance::preview_reload() {
     return impl_->reload.preview();
 }
+
+Tracer* Appliance::tracer() { return impl_->parts.tracer.get(); }
+std::string Appliance::trace_directory() const { return impl_->parts.config.trace_dir; }
 
 core::TrafficValues Appliance::traffic(const Destination& destination) const {
     return impl_->parts.traffic.of(destination);

@@ -41,6 +41,8 @@ public:
     Result<std::unique_ptr<const table::Dispatch>> preview_reload() override;
     core::TrafficValues traffic(const Destination& destination) const override;
     std::vector<DrainState> draining() override;
+    Tracer* tracer() override;
+    std::string trace_directory() const override;
     Stats stats() const override;
     std::int64_t start_time() const override;
 

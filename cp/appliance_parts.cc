@@ -34,6 +34,7 @@ Status ApplianceParts::set_up() {
     dispatcher = std::make_unique<Dispatcher>(dispatcher_options(config));
     set_up_publisher();
     set_up_slow_path();
+    set_up_tracer();
     set_up_prober();
     return {};
 }
@@ -84,6 +85,17 @@ void ApplianceParts::set_up_slow_path() {
     slow_path = std::make_unique<SlowPath>(sockets, dns, std::move(hooks),
                                            static_cast<std::uint32_t>(data_plane->workers()));
     sockets.on_datagram([this](const ServiceDatagram& datagram) { take_datagram(datagram); });
+}
+
+void ApplianceParts::set_up_tracer() {
+    io::Tracing& tracing = data_plane->tracing();
+    TraceSource workers;
+    workers.start = [&tracing](const core::TraceFilter& filter) { tracing.start(filter); };
+    workers.stop = [&tracing] { tracing.stop(); };
+    workers.drain = [&tracing](const TraceSource::Take& take) { tracing.drain(take); };
+    workers.lost = [&tracing] { return tracing.lost(); };
+    workers.tables = [this]() -> const table::Tables& { return publisher->tables(); };
+    tracer = std::make_unique<Tracer>(io, std::move(workers));
 }
 
 void ApplianceParts::take_datagram(const ServiceDatagram& datagram) {

@@ -24,6 +24,7 @@
 #include "cp/service_sockets.h"
 #include "cp/slow_path.h"
 #include "cp/table_source.h"
+#include "cp/tracer.h"
 #include "dp/base/keyed_hash.h"
 #include "dp/io/data_plane.h"
 #include "dp/table/call_load.h"
@@ -76,6 +77,7 @@ struct ApplianceParts {
     DestinationTraffic traffic{[this](std::uint32_t slot) { return data_plane->traffic(slot); }};
     std::unique_ptr<Publisher> publisher;
     std::unique_ptr<SlowPath> slow_path;
+    std::unique_ptr<Tracer> tracer;
     std::unique_ptr<Prober> prober;
     asio::posix::stream_descriptor slow_wake{io};  // readable: workers left frames for slow_path
 
@@ -87,6 +89,7 @@ private:
     Status set_up_data_plane();
     void set_up_publisher();
     void set_up_slow_path();
+    void set_up_tracer();
     void set_up_prober();
     ProberOptions pinging();
     void hear_icmp();

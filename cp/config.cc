@@ -373,6 +373,7 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
         out.compat = *compat == 0 ? Compat::k56 : Compat::k61;
     }
     root.take("secret_file", out.secret_file);
+    root.take("trace_dir", out.trace_dir);
     root.take("workers", out.workers, {0, static_cast<std::int64_t>(kWorkersMax)});
     root.take("adaptive", out.adaptive);
     root.take("verify_checksums", out.verify_checksums);

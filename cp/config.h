@@ -142,6 +142,8 @@ struct Config {
     std::string file;  // name it was read from
     Compat compat = Compat::k56;
     std::string secret_file = "/var/lib/siplane/secret";
+    // Where siplane.trace writes.
+    std::string trace_dir = "/var/lib/siplane/traces";
     std::uint32_t workers = 0;  // 0: one per lcore beside the main one, as [eal] args or DPDK say
     bool adaptive = true;       // idle workers sleep; false: they poll for ever
     bool verify_checksums = true;

@@ -44,6 +44,8 @@ struct DrainState {
     core::TrafficValues requests;  // since it is drained
 };
 
+class Tracer;
+
 class Control {
 public:
     virtual ~Control() = default;
@@ -77,6 +79,10 @@ public:
     virtual core::TrafficValues traffic(const Destination&) const { return {}; }
     // Those that are drained, as of now.
     virtual std::vector<DrainState> draining() { return {}; }
+
+    // Who follows messages (siplane.trace); null: nobody passes any.
+    virtual Tracer* tracer() { return nullptr; }
+    virtual std::string trace_directory() const { return {}; }
 
     // Waits until the workers have counted what they hold back, then reads.
     virtual Stats stats() const = 0;

@@ -4,7 +4,7 @@ _siplanectl_methods='core.echo core.info core.printi core.prints core.ps core.ps
 ctl.connections ctl.listen ctl.who
 dispatcher.add dispatcher.hash dispatcher.list dispatcher.oclist dispatcher.ping_active dispatcher.reload
 dispatcher.remove dispatcher.set_duid_state dispatcher.set_state
-siplane.drain siplane.explain siplane.reload_preview siplane.stats siplane.tables siplane.traffic siplane.undrain
+siplane.drain siplane.explain siplane.reload_preview siplane.stats siplane.tables siplane.trace siplane.traffic siplane.undrain
 system.listMethods system.methodHelp system.methodSignature'
 
 # The first word that is no option, nor the value of one; empty: there is none before the cursor.
@@ -36,10 +36,21 @@ _siplanectl() {
     '')
         case $word in
         -*) _siplanectl_words '-s --socket -f --format -t --timeout --json --version --help' ;;
-        *) _siplanectl_words "stats top drain undrain explain dispatcher doctor help version $_siplanectl_methods" ;;
+        *) _siplanectl_words "stats top trace drain undrain explain dispatcher doctor help version $_siplanectl_methods" ;;
         esac ;;
     stats) _siplanectl_words '--json --tsv --all --help' ;;
     top) _siplanectl_words '--once --json --rows --interval --help' ;;
+    trace)
+        case $before in
+        -o | --output) _siplanectl_files ;;
+        *) _siplanectl_words '--call-id --source --destination --all --seconds --count --output --json --help' ;;
+        esac ;;
+    siplane.trace)
+        if ((COMP_CWORD == at + 1)); then
+            _siplanectl_words 'start stop read status'
+        else
+            _siplanectl_words 'callid= src= dst= all seconds= count= bytes= file='
+        fi ;;
     drain | undrain)
         case $word in
         -*) _siplanectl_words '--json --help' ;;

@@ -234,6 +234,10 @@ constexpr std::array kMethods{
            siplane_reload_preview},
     Method{"siplane.stats", "Counters of workers and ports, and drops by reason.", siplane_stats},
     Method{"siplane.tables", "What the workers' tables hold.", siplane_tables},
+    Method{"siplane.trace",
+           "Follow messages: start callid=TEXT|src=PEER|dst=PEER|all [seconds=N] [count=N] "
+           "[file=NAME], stop, read [id] [after], status.",
+           siplane_trace},
     Method{"siplane.traffic",
            "Destinations with most calls: state, calls, requests, latency: [how many].",
            siplane_traffic},

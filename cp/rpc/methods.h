@@ -53,7 +53,7 @@ Reply call(Context& context, std::string_view name, const Params& params);
 Reply call(Context& context, const Method& method, const Params& params);
 
 // Handlers, by file: methods_dispatcher.cc, methods_explain.cc, methods_siplane.cc,
-// methods_traffic.cc.
+// methods_trace.cc, methods_traffic.cc.
 Reply dispatcher_add(Context&, const Params&);
 Reply dispatcher_hash(Context&, const Params&);
 Reply dispatcher_list(Context&, const Params&);
@@ -68,6 +68,7 @@ Reply siplane_explain(Context&, const Params&);
 Reply siplane_reload_preview(Context&, const Params&);
 Reply siplane_stats(Context&, const Params&);
 Reply siplane_tables(Context&, const Params&);
+Reply siplane_trace(Context&, const Params&);
 Reply siplane_traffic(Context&, const Params&);
 Reply siplane_undrain(Context&, const Params&);
 

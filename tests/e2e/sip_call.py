@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Calls for end-to-end tests. Standard library only.
 
-  sip_call.py backend ADDRESS PORT                        answers every request 200, with a Contact of its own
+  sip_call.py backend ADDRESS PORT [MS]                   answers every request 200, with a Contact of its own;
+                                                          OPTIONS after MS milliseconds
   sip_call.py start SOURCE PORT TARGET PORT COUNT FILE    COUNT INVITEs, each answered 200; their dialogs go to
                                                           FILE; prints "started N" and a line "BACKEND CALLS" each
   sip_call.py bye SOURCE PORT FILE                        a BYE for each dialog of FILE by its route set; prints
@@ -11,6 +12,7 @@ import json
 import re
 import socket
 import sys
+import time
 import collections
 
 
@@ -68,12 +70,16 @@ def bye(source, port, path):
     return 0 if ended == len(saved["dialogs"]) and elsewhere == 0 else 1
 
 
-def backend(address, port):
+def backend(address, port, options_ms=0):
     """Answers every request 200 with a tag, its route set and its own Contact, until it is killed."""
     endpoint = udp(address, port)
     endpoint.settimeout(None)
     while True:
         datagram, source = endpoint.recvfrom(65535)
+        if datagram.startswith(b"ACK "):
+            continue
+        if datagram.startswith(b"OPTIONS "):
+            time.sleep(options_ms / 1000)
         lines = datagram.decode().split("\r\n")[1:]
         keep = ("via:", "from:", "to:", "call-id:", "cseq:", "record-route:")
         reply = [line for line in lines if line.lower().startswith(keep)]

@@ -38,6 +38,9 @@ offers 'siplanectl explain --al' --algorithm '!--set'
 offers 'siplanectl explain --algorithm ma' maglev '!callid'
 offers "siplanectl explain $root/READ" "$root/README.md"
 offers 'siplanectl stats --' --tsv --all
+offers 'siplanectl tr' trace
+offers 'siplanectl trace --' --call-id --source --destination --output
+offers 'siplanectl siplane.trace ' start stop read
 offers 'siplanectl help system.' system.methodHelp
 offers 'siplanectl ' top drain undrain
 offers 'siplanectl drain 1 ' all '!siplane.drain'
