@@ -106,6 +106,7 @@ io::DataPlaneConfig data_plane_config(const Config& config) {
         interface.tap = port.tap;
     }
     out.route = core::route;
+    out.spread = config.spread_calls;
     out.idle = config.adaptive ? io::IdleMode::kAdaptive : io::IdleMode::kPoll;
     return out;
 }
@@ -151,7 +152,8 @@ std::vector<std::string> needs_restart(const Config& now, const Config& next) {
     if (!same_rpc(now.rpc, next.rpc)) sections.emplace_back("[rpc]");
     if (now.http.listen != next.http.listen) sections.emplace_back("[http]");
     if (now.secret_file != next.secret_file) sections.emplace_back("secret_file");
-    if (now.workers != next.workers || now.adaptive != next.adaptive) {
+    if (now.workers != next.workers || now.adaptive != next.adaptive ||
+        now.spread_calls != next.spread_calls) {
         sections.emplace_back("workers");
     }
     const DispatcherConfig &a = now.dispatcher, &b = next.dispatcher;
@@ -170,6 +172,7 @@ Config merge_reloadable(const Config& now, Config next) {
     next.secret_file = now.secret_file;
     next.workers = now.workers;
     next.adaptive = now.adaptive;
+    next.spread_calls = now.spread_calls;
     next.dispatcher.ds_hash_size = now.dispatcher.ds_hash_size;
     next.dispatcher.ds_hash_expire = now.dispatcher.ds_hash_expire;
     next.dispatcher.ds_hash_initexpire = now.dispatcher.ds_hash_initexpire;

@@ -376,6 +376,9 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
     root.take("trace_dir", out.trace_dir);
     root.take("workers", out.workers, {0, static_cast<std::int64_t>(kWorkersMax)});
     root.take("adaptive", out.adaptive);
+    if (const auto spread = root.choice("spread", {"off", "call-id"})) {
+        out.spread_calls = *spread == 1;
+    }
     root.take("verify_checksums", out.verify_checksums);
     with_table(root, "eal", log, [&](Section& in) {
         in.take("args", out.eal.args);

@@ -146,6 +146,7 @@ struct Config {
     std::string trace_dir = "/var/lib/siplane/traces";
     std::uint32_t workers = 0;  // 0: one per lcore beside the main one, as [eal] args or DPDK say
     bool adaptive = true;       // idle workers sleep; false: they poll for ever
+    bool spread_calls = false;  // `spread`: messages go to the worker that owns their call
     bool verify_checksums = true;
     EalConfig eal;
     std::vector<PortConfig> ports;

@@ -80,6 +80,9 @@ constexpr WorkerSeries kWorkerCounters[] = {
     {"siplane_frames_injected_total", "Frames from the kernel sent out of a port.", &C::injected},
     {"siplane_frames_inject_lost_total",
      "Frames from the kernel that found no buffer or a full queue.", &C::inject_lost},
+    {"siplane_frames_handed_over_total",
+     "Messages that went to the worker which owns their call, and count as received there.",
+     &C::handed_over},
     {"siplane_worker_turns_total", "Turns of the worker's loop.", &C::turns},
     {"siplane_worker_idle_turns_total", "Turns that found nothing to do.", &C::idle_turns},
 };

@@ -26,6 +26,8 @@ struct CounterValues {
     std::uint64_t injected = 0;        // frames from the kernel (TAP) sent out of the port
     std::uint64_t inject_lost = 0;  // frames from the kernel that found no buffer or a full queue
     std::uint64_t slow_path = 0;    // part of punted: went to the control thread
+    std::uint64_t handed_over =
+        0;  // to the worker that owns the call, which counts them as received
     std::uint64_t turns = 0, idle_turns = 0, longest_turn_ns = 0;
 
     std::uint64_t dropped_total() const noexcept {

@@ -55,6 +55,7 @@ enum class DropReason : std::uint8_t {
     kPuntFull,
     kNoTwin,
     kSlowPathFull,
+    kSpreadFull,
     kInternal,
     kCount,
 };
@@ -118,6 +119,8 @@ inline constexpr std::array kDropReasons{
                    "a frame for the kernel on a [[port]] that has no `tap`"},
     DropReasonInfo{DropReason::kSlowPathFull, "slow_path_full",
                    "too many messages wait for the kernel to find a MAC or a name"},
+    DropReasonInfo{DropReason::kSpreadFull, "spread_full",
+                   "the worker that owns the call has too many waiting: add workers"},
     DropReasonInfo{DropReason::kInternal, "internal", "a bug: please report it"},
 };
 

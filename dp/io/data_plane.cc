@@ -49,13 +49,16 @@ void run_on_own_thread(Worker* worker) {
 unsigned mbufs_needed(const DataPlaneConfig& config, std::size_t devices, std::size_t workers) {
     const std::size_t rings = devices * workers * (config.rx_descriptors + config.tx_descriptors);
     const std::size_t local = (workers + 1) * 1024;
-    return static_cast<unsigned>(std::max<std::size_t>(rings + local + SlowPath::kSlots, 16383));
+    const std::size_t spread = config.spread ? workers * Spread::kSlots : 0;
+    return static_cast<unsigned>(
+        std::max<std::size_t>(rings + local + SlowPath::kSlots + spread, 16383));
 }
 
 }  // namespace
 
 struct DataPlane::Impl {
     Status make_pools(const Eal& eal);
+    Status make_spread();
     Status make_ports();
     Status make_twins();
     Status make_workers(const table::Snapshot<table::Tables>& snapshot);
@@ -70,6 +73,7 @@ struct DataPlane::Impl {
     // Destroyed in reverse: workers, twins, ports, slow path, pools.
     std::optional<MbufPool> frames, jumbos;
     std::unique_ptr<SlowPath> slow_path;
+    std::unique_ptr<Spread> spread;  // null: not wanted, or one worker
     std::unique_ptr<Tracing> tracing;
     std::vector<Port> ports;
     std::vector<std::optional<Tap>> twins;
@@ -104,6 +108,14 @@ Status DataPlane::Impl::make_pools(const Eal& eal) {
     if (!path) return failed(std::move(path).error());
     slow_path = std::move(*path);
     tracing = std::make_unique<Tracing>(workers_wanted);
+    return make_spread();
+}
+
+Status DataPlane::Impl::make_spread() {
+    if (!config.spread || workers_wanted < 2) return {};
+    Result<std::unique_ptr<Spread>> made = Spread::create(static_cast<unsigned>(workers_wanted));
+    if (!made) return failed(std::move(made).error());
+    spread = std::move(*made);
     return {};
 }
 
@@ -149,6 +161,7 @@ Devices DataPlane::Impl::shared() {
     for (Port& port : ports) devices.ports.push_back(&port);
     for (std::optional<Tap>& twin : twins) devices.twins.push_back(twin ? &*twin : nullptr);
     devices.slow_path = slow_path.get();
+    devices.spread = spread.get();
     devices.traces = &tracing->sessions();
     devices.frames = &*frames;
     devices.jumbos = &*jumbos;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 
 #include "dp/io/clock.h"
 #include "dp/io/idle.h"
@@ -67,6 +68,21 @@ core::DropReason reason_of(net::ReassemblyError error) noexcept {
     return core::DropReason::kInternal;
 }
 
+// What describe() reads from an mbuf, written into one: the datagram in it was put together here.
+void write_description(const net::Packet& packet, rte_mbuf* mbuf) noexcept {
+    constexpr std::array<std::uint64_t, 4> kFlags{
+        RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN, RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_BAD,
+        RTE_MBUF_F_RX_L4_CKSUM_NONE};
+    static_assert(static_cast<int>(net::Checksum::kUnknown) == 0 &&
+                  static_cast<int>(net::Checksum::kGood) == 1 &&
+                  static_cast<int>(net::Checksum::kBad) == 2 &&
+                  static_cast<int>(net::Checksum::kPartial) == 3);
+    mbuf->ol_flags = kFlags[static_cast<std::size_t>(packet.udp_checksum)];
+    if (packet.vlan == net::kNoVlan) return;
+    mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN_STRIPPED;
+    mbuf->vlan_tci = packet.vlan;
+}
+
 // The device completes what write_udp_headers() began: it needs to know where the headers are.
 void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
     const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
@@ -95,6 +111,12 @@ struct Worker::Impl {
     std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
     void handle(rte_mbuf* mbuf, std::uint16_t device, const table::Tables& tables) noexcept;
     rte_mbuf* reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept;
+    std::size_t take_inbox(const table::Tables& tables) noexcept;
+    void spread(std::span<rte_mbuf*> burst, std::uint16_t device,
+                const table::Tables& tables) noexcept;
+    unsigned owner_of(const net::Packet& packet) noexcept;
+    void hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
+                   std::uint16_t device) noexcept;
     void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
     void settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
                 const table::Tables& tables) noexcept;
@@ -147,6 +169,7 @@ bool Worker::Impl::turn() noexcept {
     }
 
     std::size_t work = 0;
+    if (devices.spread != nullptr) work += take_inbox(tables);
     for (const RxQueue& rx : rx_queues) work += receive(rx, tables);
     if (now >= next_twin_poll) {
         work += inject(tables);
@@ -162,8 +185,12 @@ bool Worker::Impl::turn() noexcept {
 std::size_t Worker::Impl::receive(const RxQueue& rx, const table::Tables& tables) noexcept {
     std::array<rte_mbuf*, kBurst> burst;
     const std::uint16_t n = rx.port->receive(rx.queue, burst.data(), kBurst);
-    counts.received += n;
     for (std::uint16_t i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+    if (devices.spread != nullptr) {
+        spread({burst.data(), n}, rx.device, tables);
+        return n;
+    }
+    counts.received += n;
     for (std::uint16_t i = 0; i < n; ++i) handle(burst[i], rx.device, tables);
     return n;
 }
@@ -185,11 +212,78 @@ void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
         if (mbuf == nullptr) return;  // held, or dropped: counted
         if (trace.active()) [[unlikely]]
             trace.received(packet, tables);
+        if (devices.spread != nullptr) {
+            const unsigned owner = owner_of(packet);
+            if (owner != config.index) {
+                adopt(mbuf, packet);
+                write_description(packet, mbuf);
+                --counts.received;  // of its last fragment: the owner counts the whole
+                return hand_over({&mbuf, 1}, {&owner, 1}, device);
+            }
+        }
         verdict = config.route(packet, tables, scratch);  // whole now, so it cannot ask again
     }
     if (trace.active()) [[unlikely]]
         trace.decided(packet, verdict, scratch);
     settle(mbuf, packet, verdict, tables);
+}
+
+// Messages of our calls that others received.
+std::size_t Worker::Impl::take_inbox(const table::Tables& tables) noexcept {
+    std::array<rte_mbuf*, kBurst> burst;
+    const unsigned n = devices.spread->pop(config.index, burst.data(), kBurst);
+    counts.received += n;
+    for (unsigned i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+    for (unsigned i = 0; i < n; ++i) handle(burst[i], burst[i]->port, tables);
+    return n;
+}
+
+// Hands each message of a burst to the worker that owns its call, in the burst's order, and handles
+// what is ours, or nobody's.
+void Worker::Impl::spread(std::span<rte_mbuf*> burst, std::uint16_t device,
+                          const table::Tables& tables) noexcept {
+    std::array<unsigned, kBurst> owners;
+    for (std::size_t i = 0; i < burst.size(); ++i) {
+        net::Packet packet;
+        if (burst[i]->nb_segs > 1) [[unlikely]] {
+            burst[i] = make_linear(burst[i], *devices.frames, *devices.jumbos);
+            if (burst[i] == nullptr) {
+                ++counts.received;
+                drop(nullptr, core::DropReason::kNoMbuf);
+                continue;
+            }
+        }
+        lend(burst[i], packet);
+        describe(burst[i], device, packet);
+        owners[i] = owner_of(packet);
+    }
+    hand_over(burst, owners, device);
+    for (rte_mbuf* mbuf : burst) {
+        if (mbuf == nullptr) continue;
+        ++counts.received;
+        handle(mbuf, device, tables);
+    }
+}
+
+// Fragments stay here until they are whole, and so does what is no datagram.
+unsigned Worker::Impl::owner_of(const net::Packet& packet) noexcept {
+    net::FrameView& frame = scratch.frame;
+    if (net::parse_frame(packet, frame, false) != net::FrameError::kNone || !frame.is_udp ||
+        frame.is_fragment) {
+        return config.index;
+    }
+    return devices.spread->owner(frame.payload, config.index);
+}
+
+void Worker::Impl::hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
+                             std::uint16_t device) noexcept {
+    for (rte_mbuf* mbuf : burst) {
+        if (mbuf != nullptr) mbuf->port = device;
+    }
+    const Spread::Handed handed = devices.spread->hand_over(burst, owners, config.index);
+    counts.handed_over += handed.taken;
+    counts.received += handed.refused;
+    counts.dropped[static_cast<std::size_t>(core::DropReason::kSpreadFull)] += handed.refused;
 }
 
 // Takes a fragment. The whole datagram in `packet` and the mbuf that holds it, once it is whole.
@@ -379,6 +473,7 @@ void Worker::Impl::run() noexcept {
 
 void Worker::Impl::sleep() noexcept {
     for (const RxQueue& rx : rx_queues) rx.port->arm(rx.queue);
+    if (devices.spread != nullptr) devices.spread->set_asleep(config.index, true);
     next_twin_poll = 0;
     if (!turn()) {  // what came before the bell was armed would ring nothing
         publish_counts();
@@ -387,6 +482,7 @@ void Worker::Impl::sleep() noexcept {
         rcu->online();
         next_twin_poll = 0;
     }
+    if (devices.spread != nullptr) devices.spread->set_asleep(config.index, false);
     for (const RxQueue& rx : rx_queues) rx.port->disarm(rx.queue);
 }
 
@@ -415,6 +511,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
             return failed(std::move(status).error());
         }
     }
+    if (devices.spread != nullptr) devices.spread->attach(config.index, impl->sleeper);
     impl->scratch.state.worker = config.index;
     impl->scratch.state.traffic.reserve(kTrafficSlotsMax);
     impl->scratch.state.random ^= rte_rand();

@@ -26,6 +26,7 @@
 #include "dp/io/mbuf_pool.h"
 #include "dp/io/port.h"
 #include "dp/io/slow_path.h"
+#include "dp/io/spread.h"
 #include "dp/io/tap.h"
 #include "dp/io/trace.h"
 #include "dp/table/snapshot.h"
@@ -44,6 +45,7 @@ struct Devices {
     std::vector<const Tap*> twins;  // by table::InterfaceIndex; null: none
     SlowPath* slow_path = nullptr;  // null: such frames are dropped
     const table::Snapshot<TraceSession>* traces = nullptr;  // null: nobody follows messages
+    Spread* spread = nullptr;                               // null: a worker keeps what it receives
     const MbufPool* frames = nullptr;
     const MbufPool* jumbos = nullptr;
 };

@@ -1,0 +1,92 @@
+// The ring's C11 form: the same code on x86, in terms that the compiler and ThreadSanitizer
+// understand.
+#ifndef RTE_USE_C11_MEM_MODEL
+#define RTE_USE_C11_MEM_MODEL
+#endif
+
+#include "dp/io/spread.h"
+
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <rte_random.h>
+#include <rte_ring.h>
+
+#include <string>
+#include <utility>
+
+#include "dp/sip/call_id.h"
+
+namespace lb::io {
+
+void Spread::FreeRing::operator()(rte_ring* ring) const noexcept { rte_ring_free(ring); }
+
+Spread::Spread(unsigned workers) noexcept : workers_(workers), key_{rte_rand(), rte_rand()} {}
+
+Result<std::unique_ptr<Spread>> Spread::create(unsigned workers) {
+    static std::atomic<unsigned> number{0};
+    auto spread = std::unique_ptr<Spread>(new Spread(workers));
+    for (unsigned i = 0; i < workers; ++i) {
+        const std::string name = "spread_" + std::to_string(number++);
+        rte_ring* ring =
+            rte_ring_create(name.c_str(), kSlots, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
+        if (ring == nullptr) {
+            return failed(Errc::kExhausted, std::string("spread ring: ") + rte_strerror(rte_errno));
+        }
+        spread->inboxes_[i].ring.reset(ring);
+    }
+    return spread;
+}
+
+Spread::~Spread() {
+    for (unsigned i = 0; i < workers_; ++i) {
+        rte_mbuf* mbuf = nullptr;
+        while (inboxes_[i].ring != nullptr && pop(i, &mbuf, 1) == 1) rte_pktmbuf_free(mbuf);
+    }
+}
+
+unsigned Spread::owner(std::string_view message, unsigned self) const noexcept {
+    const std::string_view call_id = sip::find_call_id(message);
+    if (call_id.empty()) return self;
+    // The upper half of a product: a remainder without a division.
+    const std::uint64_t hash = siphash_1_3(key_, as_bytes(call_id)) >> 32;
+    return static_cast<unsigned>(hash * workers_ >> 32);
+}
+
+Spread::Handed Spread::hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
+                                 unsigned self) noexcept {
+    Handed handed;
+    std::array<rte_mbuf*, kBurstMax> theirs;
+    for (std::size_t i = 0; i < burst.size(); ++i) {
+        if (burst[i] == nullptr || owners[i] == self) continue;
+        unsigned n = 0;
+        for (std::size_t k = i; k < burst.size(); ++k) {
+            if (burst[k] == nullptr || owners[k] != owners[i]) continue;
+            theirs[n++] = std::exchange(burst[k], nullptr);
+        }
+        const unsigned taken = push(owners[i], theirs.data(), n);
+        handed.taken += taken;
+        handed.refused += n - taken;
+        for (unsigned k = taken; k < n; ++k) rte_pktmbuf_free(theirs[k]);
+    }
+    return handed;
+}
+
+unsigned Spread::push(unsigned worker, rte_mbuf* const* mbufs, unsigned n) noexcept {
+    Inbox& inbox = inboxes_[worker];
+    const unsigned taken = rte_ring_mp_enqueue_burst(
+        inbox.ring.get(), reinterpret_cast<void* const*>(mbufs), n, nullptr);
+    // Either it sees what was pushed when it looks once more, or we see that it is asleep.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (inbox.asleep.load(std::memory_order_relaxed) && inbox.asleep.exchange(false) &&
+        inbox.sleeper != nullptr) {
+        inbox.sleeper->ring();
+    }
+    return taken;
+}
+
+unsigned Spread::pop(unsigned worker, rte_mbuf** mbufs, unsigned n) noexcept {
+    return rte_ring_sc_dequeue_burst(inboxes_[worker].ring.get(), reinterpret_cast<void**>(mbufs),
+                                     n, nullptr);
+}
+
+}  // namespace lb::io
