@@ -68,7 +68,7 @@ private:
         ++base;
         do {
             for (int i = 0; i < 3; ++i) {
-                at[i] = base + static_cast<std::uint32_t>(__builtin_ctzll(feeds));
+                at[i] = base + static_cast<std::uint32_t>(std::countr_zero(feeds));
                 feeds &= feeds - 1;
             }
             at += 3;
