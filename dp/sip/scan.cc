@@ -1,5 +1,6 @@
 #include "dp/sip/scan.h"
 
+#include <bit>
 #include <cstring>
 
 #include "dp/sip/text.h"
