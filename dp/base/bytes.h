@@ -46,6 +46,29 @@ inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
     }
 }
 
+// Moves a text towards the front: `to` is not behind `from`, and the two may overlap.
+inline void move_to_front(char* to, const char* from, std::size_t size) noexcept {
+    struct Block {
+        std::uint64_t words[2];
+    };
+    const auto load = [&](auto word, std::size_t at) {
+        std::memcpy(&word, from + at, sizeof word);
+        return word;
+    };
+    const auto store = [&](auto word, std::size_t at) { std::memcpy(to + at, &word, sizeof word); };
+    if (size >= 16) {
+        const Block last = load(Block{}, size - 16);  // before anything is written over it
+        for (std::size_t at = 0; at + 16 < size; at += 16) store(load(Block{}, at), at);
+        store(last, size - 16);
+    } else if (size >= 8) {
+        const auto first = load(std::uint64_t{}, 0), last = load(std::uint64_t{}, size - 8);
+        store(first, 0);
+        store(last, size - 8);
+    } else {
+        for (std::size_t at = 0; at < size; ++at) to[at] = from[at];
+    }
+}
+
 // REQUIRES for all four: the bytes that the width names are readable (writable) at `at`.
 inline std::uint16_t load_be16(const std::uint8_t* at) noexcept {
     return static_cast<std::uint16_t>((at[0] << 8) | at[1]);

@@ -26,7 +26,7 @@ void EditList::clear() noexcept {
     ok_ = true;
 }
 
-void EditList::replace(std::string_view part, std::string_view text) noexcept {
+void EditList::replace_anywhere(std::string_view part, std::string_view text) noexcept {
     if (count_ == kEditsMax) ok_ = false;
     if (!ok_) return;
     std::size_t place = count_;
@@ -38,21 +38,7 @@ void EditList::replace(std::string_view part, std::string_view text) noexcept {
                        edits_.begin() + count_ + 1);
     edits_[place] = {part, text};
     ++count_;
-    growth_ += static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(part.size());
-}
-
-char* EditList::room(std::size_t size) noexcept {
-    if (size > kArenaSize - used_) {
-        ok_ = false;
-        return nullptr;
-    }
-    char* const begin = arena_.data() + used_;
-    used_ += size;
-    return begin;
-}
-
-void EditList::shrink(const char* end) noexcept {
-    used_ = static_cast<std::size_t>(end - arena_.data());
+    grow(part, text);
 }
 
 std::string_view EditList::copy(std::string_view text) noexcept {
@@ -62,12 +48,44 @@ std::string_view EditList::copy(std::string_view text) noexcept {
     return {to, text.size()};
 }
 
+bool EditList::moves_to_front_only() const noexcept {
+    std::ptrdiff_t shift = 0;
+    for (std::size_t i = count_; i-- > 0;) {
+        shift += static_cast<std::ptrdiff_t>(edits_[i].text.size()) -
+                 static_cast<std::ptrdiff_t>(edits_[i].part.size());
+        if (shift < 0) return false;
+    }
+    return true;
+}
+
+// Every piece moves towards the front or stays: what is written is never behind what is still to be
+// read, so one pass does it.
+void EditList::apply_forward(char* begin) const noexcept {
+    const char* from = begin;
+    char* to = begin - growth_;
+    for (std::size_t i = 0; i < count_; ++i) {
+        const Edit& edit = edits_[i];
+        const auto kept = static_cast<std::size_t>(edit.part.data() - from);
+        move_to_front(to, from, kept);
+        from += kept + edit.part.size();
+        to += kept;
+        copy_short(to, edit.text.data(), edit.text.size());
+        to += edit.text.size();
+    }
+}
+
 // The message falls into pieces that stay, one in front of each edit, and the tail. A piece moves
 // by what the edits behind it add. Pieces keep their order, so one that moves towards the front can
 // only overwrite pieces in front of it that moved the same way, and those have gone first; the
 // reverse holds for pieces that move back. Texts fill the gaps last.
 char* EditList::apply(char* begin, std::size_t size) const noexcept {
     LB_ASSERT(ok_);
+    LB_ASSERT(count_ == 0 ||
+              (edits_[0].part.data() >= begin && end_of(edits_[count_ - 1].part) <= begin + size));
+    if (moves_to_front_only()) {  // as nearly always
+        apply_forward(begin);
+        return begin - growth_;
+    }
     std::array<Piece, kEditsMax> pieces;
     find_pieces(begin, size, pieces);
     for (std::size_t i = 0; i < count_; ++i) {

@@ -29,14 +29,28 @@ public:
     // that overlaps another, or one too many, makes the whole list bad: apply() then refuses.
     // REQUIRES: `text` lives until apply() and is no view into the message (copy() such a one
     // first).
-    void replace(std::string_view part, std::string_view text) noexcept;
+    void replace(std::string_view part, std::string_view text) noexcept {
+        const bool behind_all = count_ == 0 || part.data() >= edits_[count_ - 1].part.data() +
+                                                                  edits_[count_ - 1].part.size();
+        if (!behind_all || count_ == kEditsMax || !ok_) return replace_anywhere(part, text);
+        edits_[count_++] = {part, text};
+        grow(part, text);
+    }
     void insert(const char* at, std::string_view text) noexcept { replace({at, 0}, text); }
     void remove(std::string_view part) noexcept { replace(part, {}); }
 
     // Room for `size` characters that live until clear(); null when the arena is full (the list
     // goes bad). Call shrink() to give back what was not used of the latest room.
-    char* room(std::size_t size) noexcept;
-    void shrink(const char* end) noexcept;
+    char* room(std::size_t size) noexcept {
+        if (size > kArenaSize - used_) {
+            ok_ = false;
+            return nullptr;
+        }
+        char* const begin = arena_.data() + used_;
+        used_ += size;
+        return begin;
+    }
+    void shrink(const char* end) noexcept { used_ = static_cast<std::size_t>(end - arena_.data()); }
 
     // A copy of `text` in the arena, or empty text when that is full (the list goes bad).
     std::string_view copy(std::string_view text) noexcept;
@@ -61,6 +75,13 @@ private:
         char* to;
         std::size_t size;
     };
+    void replace_anywhere(std::string_view part, std::string_view text) noexcept;
+    void grow(std::string_view part, std::string_view text) noexcept {
+        growth_ +=
+            static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(part.size());
+    }
+    bool moves_to_front_only() const noexcept;
+    void apply_forward(char* begin) const noexcept;
     void find_pieces(char* begin, std::size_t size,
                      std::array<Piece, kEditsMax>& pieces) const noexcept;
 
