@@ -114,8 +114,9 @@ struct Cursor {
     const char* end;
     const TextIndex* index;
 
+    // An empty text may be one that was never set, and in no message.
     explicit Cursor(std::string_view text, const TextIndex* of_message = nullptr) noexcept
-        : at(text.data()), end(end_of(text)), index(of_message) {}
+        : at(text.data()), end(end_of(text)), index(text.empty() ? nullptr : of_message) {}
 
     bool done() const noexcept { return at == end; }
     bool is(char c) const noexcept { return at != end && *at == c; }

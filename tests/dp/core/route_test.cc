@@ -467,5 +467,51 @@ TEST_F(RouteTest, FixesTheContactBehindNat) {
               "<sip:srv@172.16.3.4>");  // a destination's own Contact stays
 }
 
+// With nat = "auto" a Contact stays if its host is the public address that it came from, however it
+// is written.
+TEST_F(RouteTest, LeavesTheContactOfAPhoneWithoutNatAlone) {
+    struct Row {
+        std::string_view contact;
+        std::string_view sent;
+    };
+    constexpr Row kRows[] = {
+        {"<sip:alice@198.18.0.9>", "<sip:alice@198.18.0.9>"},
+        {"<sip:alice@198.18.0.9:5062>", "<sip:alice@198.18.0.9:5062>"},
+        {"<sip:alice@198.18.0.9:5062;ob>", "<sip:alice@198.18.0.9:5062;ob>"},
+        {"<sip:198.18.0.9>", "<sip:198.18.0.9>"},
+        {"\"A\" <sip:alice@198.18.0.9>;expires=60", "\"A\" <sip:alice@198.18.0.9>;expires=60"},
+        {"*", "*"},
+        {"<sip:alice@198.18.0.90>", "<sip:alice@198.18.0.9:40001>"},
+        {"<sip:alice@198.18.0.9.example>", "<sip:alice@198.18.0.9:40001>"},
+        {"<sip:alice@192.168.1.5>", "<sip:alice@198.18.0.9:40001>"},
+        {"<sip:al@198.18.0.9>, <sip:al@192.168.1.5>",
+         "<sip:al@198.18.0.9>, <sip:al@198.18.0.9:40001>"},
+        {"<sip:al@198.18.0.9:5060>, <sip:al@192.168.1.5>",
+         "<sip:al@198.18.0.9:5060>, <sip:al@198.18.0.9:40001>"},
+        {"<sip:alice:secret@198.18.0.9>", "<sip:alice:secret@198.18.0.9>"},
+        {"<sips:alice@192.168.1.5>", "<sips:alice@198.18.0.9:40001>"},
+    };
+    appliance.dispatch.services[0].nat = table::Nat::kAuto;
+    for (const Row& row : kRows) {
+        const std::string text =
+            request("REGISTER sip:example.com",
+                    usual("REGISTER", "Contact: " + std::string(row.contact) + "\r\n",
+                          "SIP/2.0/UDP 198.18.0.9:5062;branch=z9hG4bKn2"));
+        const Outcome sent = appliance.receive("198.18.0.9:40001", kService, text);
+        EXPECT_EQ(header(sent, "Contact"), row.sent) << row.contact;
+    }
+}
+
+// RFC 3261 16.3: what forwarding does not need may be broken and stays as it is.
+TEST_F(RouteTest, RelaysAFromThatNobodyNeeds) {
+    std::string text = request("OPTIONS sip:bob@example.com", usual("OPTIONS"));
+    const std::size_t from = text.find("From:");
+    ASSERT_NE(from, std::string::npos);
+    text.replace(from, text.find("\r\n", from) - from, "From: \"no end <sip:a@b>;tag=1");
+    const Outcome sent = appliance.receive(kClient, kService, text);
+    EXPECT_EQ(sent.verdict.action, Action::kForward);
+    EXPECT_EQ(header(sent, "From"), "\"no end <sip:a@b>;tag=1");
+}
+
 }  // namespace
 }  // namespace lb::core
