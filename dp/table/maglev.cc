@@ -1,6 +1,7 @@
 #include "dp/table/maglev.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "dp/base/assert.h"
@@ -44,15 +45,22 @@ std::vector<std::uint32_t> order_of(std::span<const std::uint64_t> identities) {
     return order;
 }
 
-// Members take turns; each takes the first slot it likes that is still free.
+// Members take turns; each takes the first slot it likes that is still free. The heaviest has a
+// turn in every round, one of half its weight in every other round, beginning with the first.
 std::vector<std::uint32_t> populate(std::span<const std::uint64_t> identities,
-                                    std::uint32_t slots) {
+                                    std::span<const std::uint32_t> weights, std::uint32_t slots) {
     std::vector<std::uint32_t> ring(slots, kFree);
     std::vector<Preference> wants = preferences(identities, slots);
     const std::vector<std::uint32_t> order = order_of(identities);
+    const std::uint64_t heaviest = weights.empty() ? 1 : std::ranges::max(weights);
+    std::vector<std::uint64_t> spent(weights.size(), 0);
     std::uint32_t taken = 0;
-    while (true) {
+    for (std::uint64_t round = 1;; ++round) {
         for (const std::uint32_t member : order) {
+            if (!weights.empty()) {
+                if (weights[member] == 0 || round * weights[member] < spent[member]) continue;
+                spent[member] += heaviest;
+            }
             Preference& want = wants[member];
             while (ring[want.next] != kFree) want.next = (want.next + want.skip) % slots;
             ring[want.next] = member;
@@ -63,10 +71,15 @@ std::vector<std::uint32_t> populate(std::span<const std::uint64_t> identities,
 
 }  // namespace
 
-MaglevRing::MaglevRing(std::span<const std::uint64_t> identities) {
+MaglevRing::MaglevRing(std::span<const std::uint64_t> identities,
+                       std::span<const std::uint32_t> weights) {
+    LB_ASSERT(weights.empty() || weights.size() == identities.size());
     if (identities.empty()) return;
+    const bool equal = std::ranges::adjacent_find(weights, std::ranges::not_equal_to{}) ==
+                       weights.end();  // all 0 as well
     slots_ = slots_for(identities.size());
-    std::vector<std::uint32_t> ring = populate(identities, slots_);
+    std::vector<std::uint32_t> ring =
+        populate(identities, equal ? std::span<const std::uint32_t>{} : weights, slots_);
     if (identities.size() <= 256) {
         bytes_.assign(ring.begin(), ring.end());
     } else if (identities.size() <= 65536) {

@@ -1,7 +1,8 @@
 #pragma once
 
 // Maglev ring (Eisenbud et al., NSDI 2016): key to member in one load, every member within one slot
-// of the same share, and a member that comes or goes moves little more than its own share.
+// of its share, and a member that comes or goes moves little more than its own share. Shares are
+// equal, or follow weights: whoever has any gets one slot at least.
 //
 // The ring is built over all members whatever their state. A key whose member is unusable tries a
 // fixed sequence of other slots until one is usable: so a member that goes down moves exactly its
@@ -36,7 +37,10 @@ public:
     // `identities`: one well-mixed number per member, the same on every node, all different. Order
     // matters only among equals, so a table in another order gives the same ring but for the
     // indexes.
-    explicit MaglevRing(std::span<const std::uint64_t> identities);
+    // `weights`: one each, or none; all the same (0 too): equal shares, otherwise a weight of 0
+    // gets no slot.
+    explicit MaglevRing(std::span<const std::uint64_t> identities,
+                        std::span<const std::uint32_t> weights = {});
 
     std::uint32_t slots() const noexcept { return slots_; }  // 0: no members
     // REQUIRES: slots() > 0. `key` well mixed.

@@ -44,6 +44,21 @@ std::int64_t latency_rank(const Member& member) noexcept {
     return std::max<std::int64_t>(priority - handicap, 1);
 }
 
+std::vector<std::uint32_t> member_weights(const Set& set, std::size_t count) {
+    std::vector<std::uint32_t> weights;
+    weights.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) weights.push_back(set.members[i].weight);
+    return weights;
+}
+
+// Algorithm 14 (spec 2.4): all priorities the same and above 0.
+bool is_round_robin_for_mixed(const Set& set) {
+    return !set.members.empty() && set.members.front().priority > 0 &&
+           std::ranges::all_of(set.members, [&](const Member& member) {
+               return member.priority == set.members.front().priority;
+           });
+}
+
 // The walk of spec 2.8: `start`, then each next index modulo the eligible ones, as many as there
 // are members.
 std::vector<std::uint32_t> latency_walk(std::uint32_t start, std::uint32_t members,
@@ -83,9 +98,10 @@ std::vector<std::uint64_t> member_identities(const Set& set, std::size_t count) 
     std::vector<std::uint64_t> identities;
     std::map<std::uint64_t, std::uint64_t> seen;
     for (std::size_t i = 0; i < count; ++i) {
-        const MemberText& text = set.texts[set.members[i].text];
-        const std::uint64_t identity =
-            siphash_2_4(kIdentityKey, as_bytes(text.uri + '\n' + text.duid));
+        const MemberText text = set.texts[set.members[i].text];
+        std::string together(text.uri);
+        (together += '\n') += text.duid;
+        const std::uint64_t identity = siphash_2_4(kIdentityKey, as_bytes(together));
         identities.push_back(mix64(identity + seen[identity]++));
     }
     return identities;
@@ -213,10 +229,12 @@ void SetPlan::build_latency(const Set& set) {
 
 void SetPlan::build_maglev(const Set& set, const SetPlan* previous) {
     ring_identities_ = member_identities(set, eligible_);
-    if (previous != nullptr && previous->ring_ && previous->ring_identities_ == ring_identities_) {
+    ring_weights_ = member_weights(set, eligible_);
+    if (previous != nullptr && previous->ring_ && previous->ring_identities_ == ring_identities_ &&
+        previous->ring_weights_ == ring_weights_) {
         ring_ = previous->ring_;
     } else {
-        ring_ = std::make_shared<MaglevRing>(ring_identities_);
+        ring_ = std::make_shared<MaglevRing>(ring_identities_, ring_weights_);
     }
 }
 
@@ -231,23 +249,26 @@ std::shared_ptr<const SetPlan> SetPlan::build(const Set& set, const Context& con
     if (context.parts & kPlanLatency) plan->build_latency(set);
     if (context.parts & kPlanMaglev) plan->build_maglev(set, previous);
     if (context.parts & kPlanRendezvous) {
-        std::vector<std::uint32_t> weights;
-        for (std::uint32_t i = 0; i < plan->eligible_; ++i)
-            weights.push_back(set.members[i].weight);
-        plan->rendezvous_ = Rendezvous(member_identities(set, plan->eligible_), weights);
+        plan->rendezvous_ = Rendezvous(member_identities(set, plan->eligible_),
+                                       member_weights(set, plan->eligible_));
     }
     if ((context.parts & kPlanCallLoad) && context.calls != nullptr) {
         plan->load_slots_ = context.calls->slots_for(set);
     }
-    const bool same_priority = std::ranges::all_of(
-        set.members, [&](const Member& m) { return m.priority == set.members.front().priority; });
-    plan->mixed_is_round_robin_ =
-        !set.members.empty() && same_priority && set.members.front().priority > 0;
+    plan->mixed_is_round_robin_ = is_round_robin_for_mixed(set);
     if (std::ranges::any_of(set.members, &Member::draining)) {
         Set undrained = set;
         for (Member& member : undrained.members) member.flags &= ~std::uint32_t{kDraining};
         plan->for_dialogs_ = build(undrained, context, previous);
     }
+    return plan;
+}
+
+std::shared_ptr<const SetPlan> PlainPlans::find(const Set& set, const SetPlan::Context& context) {
+    if (context.parts != 0 || std::ranges::any_of(set.members, &Member::skipped)) return nullptr;
+    const std::uint64_t mixed = is_round_robin_for_mixed(set) ? 1 : 0;
+    std::shared_ptr<const SetPlan>& plan = by_size_[set.members.size() << 1 | mixed];
+    if (!plan) plan = SetPlan::build(set, context, nullptr);
     return plan;
 }
 
@@ -293,7 +314,8 @@ std::uint32_t SetPlan::rendezvous(std::uint64_t key) const noexcept {
 std::size_t SetPlan::memory_bytes() const noexcept {
     std::size_t bytes = sizeof(*this) + usable_.capacity() / 8 +
                         (next_usable_.capacity() + latency_first_.capacity()) * 4 +
-                        ring_identities_.capacity() * sizeof(std::uint64_t);
+                        ring_identities_.capacity() * sizeof(std::uint64_t) +
+                        ring_weights_.capacity() * sizeof(std::uint32_t);
     if (weight_) bytes += sizeof(Hundred);
     if (relative_weight_) bytes += sizeof(Hundred);
     if (ring_) bytes += ring_->memory_bytes();

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "dp/table/dispatch.h"
@@ -107,10 +108,22 @@ private:
     std::vector<std::uint32_t> latency_first_;  // by start
     std::shared_ptr<const MaglevRing> ring_;
     std::vector<std::uint64_t> ring_identities_;
+    std::vector<std::uint32_t> ring_weights_;
     Rendezvous rendezvous_;
     std::shared_ptr<const LoadSlots> load_slots_;
     bool mixed_is_round_robin_ = false;
     std::shared_ptr<const SetPlan> for_dialogs_;
+};
+
+// Plans of sets in which every member is usable and no algorithm needs anything prepared: most of a
+// large table. They differ in their size alone, so one serves all of a size.
+class PlainPlans {
+public:
+    // Null: not such a set.
+    std::shared_ptr<const SetPlan> find(const Set& set, const SetPlan::Context& context);
+
+private:
+    std::unordered_map<std::uint64_t, std::shared_ptr<const SetPlan>> by_size_;
 };
 
 // A number that stands for a destination on every node: of its URI and duid, and which of several

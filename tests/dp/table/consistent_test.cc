@@ -180,6 +180,95 @@ TEST(consistent, the_order_of_rows_does_not_matter) {
     EXPECT_EQ(placement(set, by_rendezvous), placement(mirrored, by_rendezvous));
 }
 
+// Tables as they are in the field must not move: without weights, or with equal ones, the ring is
+// the one it was before there were weights.
+TEST(consistent, equal_weights_leave_the_ring_as_it_is) {
+    for (const std::size_t count : {1U, 7U, 128U, 129U, 300U}) {
+        std::vector<std::uint64_t> identities;
+        std::uint64_t state = count;
+        for (std::size_t i = 0; i < count; ++i) identities.push_back(next_random(state));
+        const MaglevRing plain(identities);
+        const MaglevRing zero(identities, std::vector<std::uint32_t>(count, 0));
+        const MaglevRing fifty(identities, std::vector<std::uint32_t>(count, 50));
+        for (int i = 0; i < 10000; ++i) {
+            const std::uint64_t key = next_random(state);
+            ASSERT_EQ(plain.at(key), zero.at(key));
+            ASSERT_EQ(plain.at(key), fifty.at(key));
+        }
+    }
+    // The first slots of one ring, recorded before there were weights.
+    const MaglevRing recorded(std::vector<std::uint64_t>{11, 22, 33});
+    std::string members;
+    for (std::uint64_t slot = 0; slot < 24; ++slot) {
+        const std::uint64_t width = ~std::uint64_t{0} / recorded.slots();
+        members += static_cast<char>('0' + recorded.at(slot * width + width / 2));
+    }
+    EXPECT_EQ(members, "010121101010221020200101");
+}
+
+TEST(consistent, maglev_slots_follow_weights) {
+    std::vector<std::uint64_t> identities;
+    std::uint64_t state = 5;
+    std::vector<std::uint32_t> weights;
+    std::uint64_t sum = 0;
+    for (std::uint32_t i = 0; i < 40; ++i) {
+        identities.push_back(next_random(state));
+        weights.push_back(i % 4 == 0 ? 0 : 1 + i * 2);
+        sum += weights.back();
+    }
+    const MaglevRing ring(identities, weights);
+    std::vector<std::uint32_t> slots(identities.size());
+    const std::uint64_t width = ~std::uint64_t{0} / ring.slots();
+    for (std::uint64_t slot = 0; slot < ring.slots(); ++slot) {
+        ++slots[ring.at(slot * width + width / 2)];
+    }
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        const double share =
+            static_cast<double>(weights[i]) * ring.slots() / static_cast<double>(sum);
+        EXPECT_NEAR(slots[i], share, weights[i] == 0 ? 0 : 1.5) << i;
+    }
+    // A weight too small for a slot of its own gets one all the same.
+    std::vector<std::uint32_t> uneven(identities.size(), 100);
+    uneven[0] = 1;
+    const MaglevRing small(identities, uneven);
+    std::size_t found = 0;
+    for (std::uint64_t slot = 0; slot < small.slots(); ++slot) {
+        if (small.at(slot * width + width / 2) == 0) ++found;
+    }
+    EXPECT_GE(found, 1U);
+    EXPECT_LE(found, 2U);
+}
+
+TEST(consistent, maglev_follows_weights) {
+    Set set = test::plain_set(4);
+    const std::uint16_t weights[] = {10, 20, 30, 40};
+    for (std::size_t i = 0; i < 4; ++i) set.members[i].weight = weights[i];
+    const auto before = placement(set, by_maglev);
+    std::map<std::uint32_t, double> loads;
+    for (const std::uint32_t id : before) loads[id] += 100.0 / kKeys;
+    for (std::size_t i = 0; i < 4; ++i) {
+        EXPECT_NEAR(loads[static_cast<std::uint32_t>(set.members[i].id)], weights[i], 1.5);
+    }
+    // Down: its keys alone move, and spread by weight.
+    const auto down = placement(with_one_down(set, 3), by_maglev);
+    const auto victim = static_cast<std::uint32_t>(set.members[3].id);
+    for (std::size_t i = 0; i < kKeys; ++i) {
+        if (before[i] == victim) continue;
+        ASSERT_EQ(down[i], before[i]);
+    }
+    EXPECT_NEAR(moved(before, down), 0.4, 0.015);
+    // A weight that changes moves little more than the difference of the shares: 4.8 % here.
+    set.members[3].weight = 50;
+    const double change = moved(before, placement(set, by_maglev));
+    EXPECT_GT(change, 0.05);
+    EXPECT_LT(change, 0.15);
+    // Weight 0 beside others: no keys, as with rendezvous.
+    set.members[0].weight = 0;
+    for (const std::uint32_t id : placement(set, by_maglev)) {
+        ASSERT_NE(id, static_cast<std::uint32_t>(set.members[0].id));
+    }
+}
+
 TEST(consistent, rendezvous_follows_weights) {
     Set set = test::plain_set(4);
     const std::uint16_t weights[] = {10, 20, 30, 40};
