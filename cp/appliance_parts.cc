@@ -65,6 +65,7 @@ Result<std::unique_ptr<const table::Dispatch>> ApplianceParts::build(
     DispatchCarry carry;
     carry.previous = previous;
     if (keep_cursors && previous != nullptr) carry.cursors = previous->cursors();
+    carry.states_only = keep_cursors;
     carry.workers = data_plane->workers();
     carry.seed = secret.table.k0;
     carry.calls = calls;

@@ -224,7 +224,7 @@ void log_probed_change(const ProbedChange& change) {
     const Destination& destination = change.destination;
     log(LogLevel::kInfo, change_event(change.old_flags, destination.flags),
         {{"set", std::to_string(destination.setid)},
-         {"uri", destination.uri},
+         {"uri", std::string(destination.uri)},
          {"from", state_text(change.old_flags)},
          {"to", state_text(destination.flags)},
          {"reason", cause_text(change.verdict.cause)},

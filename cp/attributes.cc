@@ -8,7 +8,7 @@
 #include <charconv>
 #include <limits>
 
-#include "cp/dispatcher.h"
+#include "cp/destination.h"
 
 namespace lb::cp {
 namespace {
@@ -160,33 +160,41 @@ std::int32_t percent(Name name, const Pair& pair, std::int32_t otherwise, Warnin
 }
 
 void apply(Name name, const Pair& pair, Attributes& out, Warnings warnings) {
+    const auto number = [&](std::int32_t otherwise) {
+        return static_cast<std::int16_t>(percent(name, pair, otherwise, warnings));
+    };
+    const auto part = [&]() -> Attributes::Part {
+        if (pair.value.empty()) return {};
+        return {static_cast<std::uint16_t>(pair.value.data() - out.body.data()),
+                static_cast<std::uint16_t>(pair.value.size())};
+    };
     switch (name) {
         case kDuid:
-            out.duid = pair.value;
+            out.duid_at = part();
             break;
         case kMaxload:
             out.maxload = leading_number(pair.value);
             break;
         case kWeight:
-            out.weight = percent(name, pair, 0, warnings);
+            out.weight = number(0);
             break;
         case kRweight:
-            out.rweight = percent(name, pair, 0, warnings);
+            out.rweight = number(0);
             break;
         case kSocket:
-            out.socket = pair.value;
+            out.socket_at = part();
             break;
         case kSockname:
-            out.sockname = pair.value;
+            out.sockname_at = part();
             break;
         case kPingSocket:
-            out.ping_socket = pair.value;
+            out.ping_socket_at = part();
             break;
         case kPingFrom:
-            out.ping_from = pair.value;
+            out.ping_from_at = part();
             break;
         case kObproxy:
-            out.obproxy = pair.value;
+            out.obproxy_at = part();
             break;
         case kLatency:
             out.latency = leading_number(pair.value);
@@ -195,13 +203,13 @@ void apply(Name name, const Pair& pair, Attributes& out, Warnings warnings) {
             out.cc = leading_number(pair.value) != 0;
             break;
         case kOcmin:
-            out.ocmin = percent(name, pair, 0, warnings);
+            out.ocmin = number(0);
             break;
         case kOcmax:
-            out.ocmax = percent(name, pair, 100, warnings);
+            out.ocmax = number(100);
             break;
         case kOcrate:
-            out.ocrate = percent(name, pair, 0, warnings);
+            out.ocrate = number(0);
             break;
         case kUnknown:
             break;  // stays in the body
@@ -214,6 +222,10 @@ Result<Attributes> parse_attributes(std::string_view text, std::vector<std::stri
     Attributes out;
     out.given = !text.empty();
     if (text.ends_with(';')) text.remove_suffix(1);
+    if (text.size() > table::SetTexts::kTextMax) {
+        return failed(Errc::kInvalid, fmt::format("attrs are longer than {} characters",
+                                                  table::SetTexts::kTextMax));
+    }
     out.body = text;
     Scanner scanner(text);
     std::uint32_t seen = 0;

@@ -19,6 +19,7 @@ core::TrafficValues DestinationTraffic::of(const Destination& d) const {
 }
 
 void DestinationTraffic::watch(Dispatcher& dispatcher, std::uint64_t now_ms) {
+    if (dispatcher.draining() == 0) return drains_.clear();
     for (const DestinationSet& set : dispatcher.sets()) {
         for (const Destination& d : set.members) {
             if (!d.draining()) continue;
@@ -46,8 +47,8 @@ std::vector<DrainState> DestinationTraffic::draining(const Dispatcher& dispatche
             const auto found = drains_.find(static_cast<std::uint32_t>(d.id));
             if (!d.draining() || found == drains_.end()) continue;
             const Drain& drain = found->second;
-            out.push_back({set.id, d.uri, d.flags, now_ms - drain.since_ms, now_ms - drain.last_ms,
-                           drain.seen.since(drain.at_start)});
+            out.push_back({set.id, std::string(d.uri), d.flags, now_ms - drain.since_ms,
+                           now_ms - drain.last_ms, drain.seen.since(drain.at_start)});
         }
     }
     return out;

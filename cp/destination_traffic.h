@@ -4,7 +4,8 @@
 // workers' counters by destination, whatever slot they are in.
 //
 // Threads: the control thread only.
-// Cost:    adopt() and watch() read the workers' rows of the destinations they look at.
+// Cost:    adopt() and watch() read the workers' rows of the destinations they look at; watch()
+//          looks at none while none is drained.
 
 #include <cstdint>
 #include <functional>

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "cp/dispatcher.h"
+#include "cp/destination.h"
 
 namespace lb::cp {
 namespace {
@@ -57,7 +57,7 @@ const char* take_user(std::string_view& rest) noexcept {
     return nullptr;
 }
 
-const char* take_host(std::string_view& rest, DestinationUri& out) {
+const char* take_host(std::string_view& rest, DestinationUriView& out) {
     if (rest.starts_with('[')) {
         const std::size_t end = rest.find(']');
         if (end == std::string_view::npos) return "']' is missing";
@@ -89,7 +89,7 @@ const char* take_port(std::string_view& rest, std::uint16_t& port) noexcept {
 }
 
 // Null, or what is wrong.
-const char* parse(std::string_view text, DestinationUri& out) {
+const char* parse(std::string_view text, DestinationUriView& out) {
     if (std::any_of(text.begin(), text.end(), is_unsafe)) {
         return "white space, control characters, quotes and angle brackets are not allowed";
     }
@@ -113,13 +113,19 @@ bool Destination::over_udp() const noexcept {
     return protocol <= 1 && !starts_with_nocase(uri, "sips:");
 }
 
-Result<DestinationUri> parse_destination_uri(std::string_view text) {
-    DestinationUri out;
+Result<DestinationUriView> view_destination_uri(std::string_view text, std::string& prefixed) {
+    DestinationUriView out;
+    if (text.size() > table::SetTexts::kTextMax) {
+        return failed(Errc::kInvalid, fmt::format("destination is longer than {} characters",
+                                                  table::SetTexts::kTextMax));
+    }
     const char* error = parse(text, out);
     if (error != nullptr && text.size() > 4 && text.size() <= kPrefixedMax &&
         !starts_with_nocase(text, "sip:") && !starts_with_nocase(text, "tel:")) {
         out = {};
-        const char* second = parse("sip:" + std::string(text), out);
+        prefixed = "sip:";
+        prefixed += text;
+        const char* second = parse(prefixed, out);
         if (second == nullptr) return out;
         if (!starts_with_nocase(text, "sips:")) error = second;
     }
@@ -127,6 +133,14 @@ Result<DestinationUri> parse_destination_uri(std::string_view text) {
         return failed(Errc::kInvalid, fmt::format("destination \"{}\": {}", text, error));
     }
     return out;
+}
+
+Result<DestinationUri> parse_destination_uri(std::string_view text) {
+    std::string prefixed;
+    const auto view = view_destination_uri(text, prefixed);
+    if (!view) return failed(view.error());
+    return DestinationUri{std::string(view->uri), std::string(view->host), view->port,
+                          view->protocol, view->literal};
 }
 
 }  // namespace lb::cp

@@ -9,113 +9,21 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cp/destination.h"
+#include "cp/row_table.h"
 #include "dp/base/address.h"
 #include "dp/base/result.h"
 #include "dp/table/dispatch.h"
+#include "dp/table/tables.h"
 
 namespace lb::cp {
-
-// One row as stored, before anything was checked.
-struct DestinationRow {
-    std::int64_t id = 0;  // database id, 0 for a list file
-    std::string origin;   // names it in messages: "dispatcher row 12", "dispatcher.list:7"
-    std::int64_t setid = 0;
-    std::string destination;
-    std::int64_t flags = 0;
-    std::int64_t priority = 0;
-    std::string attrs;
-    std::string description;
-    std::string problem;  // not empty: why the source could not make sense of it; load() refuses it
-};
-
-// Attributes of spec/dispatcher.md 3.2 that have a meaning; `body` keeps them all.
-struct Attributes {
-    bool given = false;  // the row's text was not empty (";" is given, though its body is empty)
-    std::string body;    // as listed: one trailing ';' dropped
-    std::string duid, socket, sockname, ping_socket, ping_from, obproxy;
-    std::int32_t maxload = 0;
-    std::int32_t weight = 0;
-    std::int32_t rweight = 0;
-    std::optional<std::int32_t> latency;
-    bool cc = false;
-    std::int32_t ocmin = 0, ocmax = 100, ocrate = 0;
-};
-
-// Latency figures of spec/dispatcher.md 5.2.
-struct Latency {
-    std::int32_t min = 0, max = 0;
-    float average = 0, stdev = 0, estimate = 0;
-    double m2 = 0;
-    std::uint32_t count = 0;
-    std::uint32_t timeout = 0;
-};
-
-struct Destination {
-    table::DestinationId id{};
-    std::int32_t setid = 0;
-    std::string uri;                  // as listed
-    std::string host;                 // host part, without brackets
-    std::uint16_t port = 0;           // in the URI, or 0
-    std::uint8_t protocol = 0;        // PROTOID: 0 none, 1 UDP, 2 TCP, 3 TLS, 4 SCTP
-    std::vector<Endpoint> endpoints;  // resolved, first is IPADDR; empty: not resolved
-    std::uint32_t flags = 0;          // table::StateBits, as now
-    std::uint32_t configured_flags = 0;
-    std::int32_t priority = 0;
-    Attributes attrs;
-    std::int32_t rweight = 0;  // as congestion control has it now
-    Latency latency;
-    std::uint32_t probing_count = 0;
-    std::uint32_t dlgload = 0;
-
-    // False for a destination that must not be looked up at load (flag 16, ds_dns_mode): list shows
-    // no IPADDR then, although a literal or a later lookup gives endpoints.
-    bool looked_up = false;
-    // What probing alone has learned: the state that a reload goes back to (design.md section 11).
-    std::uint32_t learned_flags = 0;
-    std::uint32_t learned_count = 0;
-
-    std::uint32_t slot = kNoTrafficSlot;  // of its counters in the workers, as long as its id
-
-    bool skipped() const noexcept { return (flags & table::kSkipped) != 0; }
-    bool draining() const noexcept { return (flags & table::kDraining) != 0; }
-    // False for transport=tcp, sips: and the like: listed, but never selected and not to be probed.
-    bool over_udp() const noexcept;
-};
-
-struct DestinationSet {
-    std::int32_t id = 0;
-    std::vector<Destination> members;  // index order (spec 3.4)
-};
-
-// The two letters of dispatcher.list: "AX", "IP" ... (spec 4.1); `with_n` shows the N of newer
-// versions.
-std::string state_letters(std::uint32_t flags, bool with_n);
-
-// A state argument of set_state: "ip", "1", "dp" ... (spec 6.1). Errors carry Kamailio's text.
-Result<std::uint32_t> parse_state(std::string_view text);
-
-// Attributes, or why the destination is refused (spec 3.2).
-// `warnings`, if given, collects sentences about values that were put right (weight=101 counts as
-// 0).
-Result<Attributes> parse_attributes(std::string_view text,
-                                    std::vector<std::string>* warnings = nullptr);
-
-// What a destination URI is, after the prefixing of spec 3.3 and before DNS.
-struct DestinationUri {
-    std::string uri;   // as stored: "sip:" prepended where it was missing
-    std::string host;  // without brackets
-    std::uint16_t port = 0;
-    std::uint8_t protocol = 0;
-    std::optional<IpAddress> literal;
-};
-Result<DestinationUri> parse_destination_uri(std::string_view text);
 
 // A change of one destination's state, for logs, events and tables.
 struct StateChange {
@@ -130,6 +38,9 @@ struct StateChange {
         return ((old_flags & table::kSkipped) != 0) != ((new_flags & table::kSkipped) != 0);
     }
 };
+
+// Told once, before a load asks its Resolver, which names it is going to ask for.
+using NamesHook = std::function<void(std::span<const DestinationUri>)>;
 
 // Resolves a host to endpoints (port 0: by SRV or 5060). Tests give a table, the daemon its DNS
 // cache.
@@ -167,8 +78,8 @@ public:
         std::vector<std::string> bad_rows;
         std::vector<std::string> warnings;  // rows that serve, though not as written
     };
-    Result<LoadReport> load(const std::vector<DestinationRow>& rows, const Resolver& resolve,
-                            bool all_or_nothing);
+    Result<LoadReport> load(const RowTable& rows, const Resolver& resolve, bool all_or_nothing,
+                            const NamesHook& names = {});
 
     // RPC dispatcher.add / remove (spec 6.1, order as design.md section 11). A refused row is an
     // error here and changes nothing; Kamailio's RPC says Ok to it unless ds_load_mode is 1.
@@ -190,14 +101,15 @@ public:
     void probe_result(table::DestinationId id, bool success, std::optional<std::int32_t> latency_ms,
                       bool timed_out);
     // A later look-up of the host (ds_dns_mode 4, flag 16). Empty: unreachable until the next one.
-    void resolved(table::DestinationId id, std::vector<Endpoint> endpoints);
+    void resolved(table::DestinationId id, const std::vector<Endpoint>& endpoints);
 
     // In the order of dispatcher.list: post-order of the AVL tree that grew in order of appearance
     // (6.3).
     const std::vector<DestinationSet>& sets() const noexcept;
     DestinationSet* find_set(std::int32_t id) noexcept;
     Destination* find(table::DestinationId id) noexcept;
-    std::size_t size() const noexcept;  // destinations in all sets
+    std::size_t size() const noexcept;      // destinations in all sets
+    std::size_t draining() const noexcept;  // of these, those that are drained
 
     // Changes since the last call, in order, for logs, events and a new generation of tables.
     std::vector<StateChange> take_changes();
@@ -210,9 +122,15 @@ public:
 
     const DispatcherOptions& options() const noexcept;
 
-    // The workers' view of the sets. `listener_of` maps a socket/sockname attribute to a listener.
-    std::vector<table::Set> table_sets(
-        const std::function<table::ListenerIndex(const Attributes&)>& listener_of) const;
+    // The workers' view of the sets, in the order of sets(). `listener_of` maps a socket/sockname
+    // attribute to a listener.
+    using ListenerOf = std::function<table::ListenerIndex(const Attributes&)>;
+    std::vector<table::Set> table_sets(const ListenerOf& listener_of) const;
+    // Of those alone that have changed since `then`; nothing if a load, an add or a remove came in
+    // between. Cost: 8 bytes read for each set, and what has changed.
+    std::optional<std::vector<table::Set>> changed_sets(table::Origin then,
+                                                        const ListenerOf& listener_of) const;
+    table::Origin origin() const noexcept;  // now
 
     // The same again, to try a change on.
     std::unique_ptr<Dispatcher> clone() const;

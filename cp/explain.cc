@@ -57,7 +57,7 @@ const table::Interface* owner(const table::Network& network, const IpAddress& ad
 }
 
 ExplainedMember named(const table::Set& set, std::uint32_t index) {
-    return {index, set.texts[set.members[index].text].uri};
+    return {index, std::string(set.texts[set.members[index].text].uri)};
 }
 
 ExplainedList named(const table::Set& set, const std::vector<std::uint32_t>& indexes) {

@@ -100,7 +100,7 @@ public:
     }
 
     const table::Set* set() const { return dispatch().find_set(kSet); }
-    const std::string& uri(std::uint32_t index) const {
+    std::string_view uri(std::uint32_t index) const {
         return set()->texts[set()->members[index].text].uri;
     }
     const std::vector<std::string>& warnings() const noexcept { return warnings_; }
@@ -122,14 +122,15 @@ private:
         table::Dispatch::Input input;
         input.listeners = dispatch().listeners();
         input.services = dispatch().services();
-        input.sets = dispatch().sets();
+        input.sets = dispatch().sets().copy();
         input.select = dispatch().select_options();
         input.previous = &dispatch();
         for (const json& command : commands) {
             const Result<std::uint32_t> bits = parse_state(command.at(0).get<std::string>());
             for (table::Set& changed : input.sets) {
                 for (table::Member& member : changed.members) {
-                    if (bits && changed.texts[member.text].uri == command.at(1))
+                    if (bits &&
+                        changed.texts[member.text].uri == command.at(1).get<std::string_view>())
                         member.flags = *bits;
                 }
             }
@@ -194,7 +195,7 @@ ordered LineExplainer::Impl::answer_set(const json& line) {
         core::Trace trace;
         const core::Choice choice = table->choose(
             message, trace, calls == 1 ? core::Detail::kLists : core::Detail::kChoice);
-        const std::string selected = choice ? table->uri(choice.index) : "none";
+        const std::string selected(choice ? table->uri(choice.index) : "none");
         if (calls > 1) ++counts[selected];
         if (choice) out["selected"] = selected;
         if (calls == 1) add_trace(*table, choice, trace, out);

@@ -139,8 +139,7 @@ Result<Config> offline_config(const OfflineSource& source) {
     return config;
 }
 
-Result<OfflineTables> offline_tables(const Config& config,
-                                     const std::vector<DestinationRow>& rows) {
+Result<OfflineTables> offline_tables(const Config& config, const RowTable& rows) {
     OfflineTables out;
     Dispatcher dispatcher(dispatcher_options(config));
     Result<Dispatcher::LoadReport> report = dispatcher.load(rows, look_up, false);

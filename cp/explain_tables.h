@@ -39,6 +39,6 @@ struct OfflineTables {
 };
 Result<OfflineTables> offline_tables(const Config& config);
 // From rows that the caller has.
-Result<OfflineTables> offline_tables(const Config& config, const std::vector<DestinationRow>& rows);
+Result<OfflineTables> offline_tables(const Config& config, const RowTable& rows);
 
 }  // namespace lb::cp

@@ -66,7 +66,7 @@ private:
 };
 
 // Null, or what is wrong. `comment`: the line holds no record.
-const char* parse_line(std::string_view line, DestinationRow& row, bool& comment) {
+const char* parse_line(std::string_view line, RowView& row, bool& comment) {
     Fields fields(line);
     comment = fields.done() || fields.at_comment();
     if (comment) return nullptr;
@@ -94,25 +94,24 @@ const char* parse_line(std::string_view line, DestinationRow& row, bool& comment
 
 }  // namespace
 
-Result<std::vector<DestinationRow>> parse_list(std::string_view text, const std::string& name) {
-    std::vector<DestinationRow> rows;
-    for (std::size_t number = 1; !text.empty(); ++number) {
+Result<RowTable> parse_list(std::string_view text, const std::string& name) {
+    RowTable rows(name + ':');
+    for (std::int64_t number = 1; !text.empty(); ++number) {
         const std::string_view line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        DestinationRow row;
+        RowView row;
         bool comment = false;
-        const std::string place = fmt::format("{}:{}", name, number);
         if (const char* error = parse_line(line, row, comment)) {
-            return failed(Errc::kInvalid, fmt::format("{}: {}", place, error));
+            return failed(Errc::kInvalid, fmt::format("{}:{}: {}", name, number, error));
         }
         if (comment) continue;
-        row.origin = place;
-        rows.push_back(std::move(row));
+        row.number = number;
+        rows.add(row);
     }
     return rows;
 }
 
-Result<std::vector<DestinationRow>> load_list_file(const std::string& path) {
+Result<RowTable> load_list_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
         return failed(Errc::kUnavailable,

@@ -9,17 +9,16 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "cp/dispatcher.h"
+#include "cp/row_table.h"
 #include "dp/base/result.h"
 
 namespace lb::cp {
 
 inline constexpr std::size_t kListFileMax = 256u << 20;
 
-Result<std::vector<DestinationRow>> load_list_file(const std::string& path);
+Result<RowTable> load_list_file(const std::string& path);
 // `name` stands for the file in messages and in the rows' origin.
-Result<std::vector<DestinationRow>> parse_list(std::string_view text, const std::string& name);
+Result<RowTable> parse_list(std::string_view text, const std::string& name);
 
 }  // namespace lb::cp

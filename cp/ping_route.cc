@@ -18,8 +18,8 @@ std::string with_scheme(std::string_view text) {
 }  // namespace
 
 std::optional<Endpoint> PingRoute::remote(const Destination& destination) const {
-    const std::string& proxy =
-        destination.attrs.obproxy.empty() ? options_.outbound_proxy : destination.attrs.obproxy;
+    const std::string_view own = destination.attrs.obproxy();
+    const std::string_view proxy = own.empty() ? options_.outbound_proxy : own;
     if (proxy.empty()) {
         if (destination.endpoints.empty()) return std::nullopt;
         return destination.endpoints.front();
@@ -36,9 +36,9 @@ std::optional<Endpoint> PingRoute::local(const Destination& destination,
                                          const IpAddress& remote) const {
     const Family family = remote.family();
     const Attributes& attrs = destination.attrs;
-    if (const auto found = by_socket(attrs.ping_socket, family)) return found;
-    if (const auto found = by_name(attrs.sockname, family)) return found;
-    if (const auto found = by_socket(attrs.socket, family)) return found;
+    if (const auto found = by_socket(attrs.ping_socket(), family)) return found;
+    if (const auto found = by_name(attrs.sockname(), family)) return found;
+    if (const auto found = by_socket(attrs.socket(), family)) return found;
     if (const auto found = by_socket(options_.ds_ping_socket, family)) return found;
     if (const auto found = by_name(options_.ds_default_sockname, family)) return found;
     if (const auto found = by_socket(options_.ds_default_socket, family)) return found;

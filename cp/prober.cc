@@ -72,7 +72,7 @@ struct Prober::Impl final : probe::Targets, probe::Output {
         target.remote = route.remote(*found).value_or(Endpoint{});
         target.local = route.local(*found, target.remote.address).value_or(Endpoint{});
         target.uri = found->uri;
-        target.from = found->attrs.ping_from;
+        target.from = found->attrs.ping_from();
         return true;
     }
 
@@ -96,7 +96,7 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     void run_hook(const Destination& destination, std::uint32_t old_flags) {
         const bool was_skipped = (old_flags & table::kSkipped) != 0;
         if (was_skipped == destination.skipped()) return;
-        hook.run({destination.skipped(), destination.setid, destination.uri,
+        hook.run({destination.skipped(), destination.setid, std::string(destination.uri),
                   state_letters(old_flags, false), state_letters(destination.flags, false)});
     }
 

@@ -1,5 +1,7 @@
 #include "cp/publisher.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <asio/error_code.hpp>
 #include <asio/io_context.hpp>
@@ -12,6 +14,9 @@ namespace lb::cp {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// After a new table, when a burst of adds or reloads is over.
+constexpr std::chrono::milliseconds kTrimAfter{200};
 
 std::unique_ptr<const table::Tables> empty_tables(const Secret& secret, bool verify_checksums) {
     auto tables = std::make_unique<table::Tables>();
@@ -28,11 +33,13 @@ struct Publisher::Impl {
     Impl(asio::io_context& io, Sources from, const Secret& secret, bool verify_checksums)
         : sources(std::move(from)),
           timer(io),
+          trim_timer(io),
           verify(verify_checksums),
           snapshot(empty_tables(secret, verify_checksums)) {}
 
     Sources sources;
     asio::steady_timer timer;
+    asio::steady_timer trim_timer;
     bool verify;
     unsigned waiting = 0;
     bool timer_runs = false;
@@ -44,6 +51,7 @@ struct Publisher::Impl {
 
     Status build(unsigned parts, table::Tables& next);
     void count_wait();
+    void trim_later();
 };
 
 Publisher::Publisher(asio::io_context& io, Sources sources, const Secret& secret,
@@ -101,8 +109,18 @@ Status Publisher::publish(unsigned parts) {
     impl_->snapshot.publish(std::move(next));
     impl_->published_at = Clock::now();  // the grace period is over: no worker uses the old one
     impl_->last_cost = impl_->published_at - start;
+    if ((parts & kTable) != 0) impl_->trim_later();
     if (impl_->sources.published) impl_->sources.published(parts);
     return built;
+}
+
+// The old table and what it was loaded from are gone, but the allocator keeps their pages: twice a
+// large table would stay for ever.
+void Publisher::Impl::trim_later() {
+    trim_timer.expires_after(kTrimAfter);
+    trim_timer.async_wait([](const asio::error_code& error) {
+        if (!error) malloc_trim(0);
+    });
 }
 
 Status Publisher::Impl::build(unsigned parts, table::Tables& next) {

@@ -7,7 +7,7 @@
 // Cost:    changes that come together become one generation, kSoonUs after the
 // first of them. When building takes
 //          long (a million routes), the pause before the next one grows with
-//          it, so that the loop stays free.
+//          it, so that the loop stays free. Soon after a new table, memory goes back to the system.
 // Errors:  what cannot be built is logged, and the old part stays.
 
 #include <chrono>

@@ -1,6 +1,6 @@
 // State letters and the state argument of commands (spec/dispatcher.md 4.1, 6.1).
 
-#include "cp/dispatcher.h"
+#include "cp/destination.h"
 
 namespace lb::cp {
 

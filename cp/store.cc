@@ -97,7 +97,8 @@ struct Store::Impl {
     Status create_missing();
     Status read_version();
     std::string select_sql(bool with_id, bool with_description) const;
-    DestinationRow row_of(sqlite3_stmt* row, bool with_id) const;
+    template <class Visit>
+    Status each_row(bool with_description, std::string& origin, Visit visit) const;
     int columns() const noexcept;
     void add_extras(sqlite3_stmt* row, int column, std::string& attrs) const;
 };
@@ -241,42 +242,68 @@ std::int64_t number_of(sqlite3_stmt* row, int column, std::string_view name, std
 
 }  // namespace
 
-DestinationRow Store::Impl::row_of(sqlite3_stmt* row, bool with_id) const {
-    DestinationRow out;
-    out.id = sqlite3_column_int64(row, 0);
-    if (with_id) {
-        out.origin = config.table_name + " row " + std::to_string(out.id);
-    } else {
-        out.origin = "a row of " + config.table_name;
+// Calls visit(view, statement) for each row, whose texts last as long as the call.
+template <class Visit>
+Status Store::Impl::each_row(bool with_description, std::string& origin, Visit visit) const {
+    bool with_id = true;
+    auto statement = prepare(select_sql(with_id, with_description));
+    if (!statement) {  // a view, or a table WITHOUT ROWID
+        with_id = false;
+        statement = prepare(select_sql(with_id, with_description));
     }
-    out.setid = number_of(row, 1, config.setid_col, out.problem);
-    out.destination = text_of(row, 2);
-    if (table_version >= 2) out.flags = number_of(row, 3, config.flags_col, out.problem);
-    if (table_version >= 3) out.priority = number_of(row, 4, config.priority_col, out.problem);
-    if (table_version >= 4) {
-        out.attrs = text_of(row, 5);
-        add_extras(row, 6, out.attrs);
+    if (!statement) return failed(std::move(statement).error());
+    origin = with_id ? config.table_name + " row " : "a row of " + config.table_name;
+    sqlite3_stmt* const row = statement->get();
+    std::string attrs, problem;
+    int code;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+        RowView view;
+        problem.clear();
+        view.number = sqlite3_column_int64(row, 0);
+        view.setid = number_of(row, 1, config.setid_col, problem);
+        view.destination = text_of(row, 2);
+        if (table_version >= 2) view.flags = number_of(row, 3, config.flags_col, problem);
+        if (table_version >= 3) view.priority = number_of(row, 4, config.priority_col, problem);
+        if (table_version >= 4) view.attrs = text_of(row, 5);
+        if (table_version >= 4 && !extras.empty()) {
+            attrs = view.attrs;
+            add_extras(row, 6, attrs);
+            view.attrs = attrs;
+        }
+        view.problem = problem;
+        if (!with_id) view.origin = origin;
+        visit(view, row);
     }
-    return out;
+    if (code != SQLITE_DONE) return db_failed(path, db.get());
+    return {};
 }
 
 Result<std::vector<DestinationRow>> Store::rows(bool with_description) const {
-    bool with_id = true;
-    auto statement = impl_->prepare(impl_->select_sql(with_id, with_description));
-    if (!statement) {  // a view, or a table WITHOUT ROWID
-        with_id = false;
-        statement = impl_->prepare(impl_->select_sql(with_id, with_description));
-    }
-    if (!statement) return failed(std::move(statement).error());
     std::vector<DestinationRow> rows;
-    int code;
-    while ((code = sqlite3_step(statement->get())) == SQLITE_ROW) {
-        rows.push_back(impl_->row_of(statement->get(), with_id));
-        if (with_description) {
-            rows.back().description = text_of(statement->get(), impl_->columns());
-        }
-    }
-    if (code != SQLITE_DONE) return db_failed(impl_->path, impl_->db.get());
+    std::string origin;
+    const Status read =
+        impl_->each_row(with_description, origin, [&](const RowView& view, sqlite3_stmt* row) {
+            DestinationRow& out = rows.emplace_back();
+            out.id = view.number;
+            out.origin = view.origin.empty() ? origin + std::to_string(view.number) : origin;
+            out.setid = view.setid;
+            out.destination = view.destination;
+            out.flags = view.flags;
+            out.priority = view.priority;
+            out.attrs = view.attrs;
+            out.problem = view.problem;
+            if (with_description) out.description = text_of(row, impl_->columns());
+        });
+    if (!read) return failed(read.error());
+    return rows;
+}
+
+Result<RowTable> Store::table() const {
+    RowTable rows(impl_->config.table_name + " row ");
+    std::string origin;
+    const Status read =
+        impl_->each_row(false, origin, [&](const RowView& view, sqlite3_stmt*) { rows.add(view); });
+    if (!read) return failed(read.error());
     return rows;
 }
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "cp/config.h"
-#include "cp/dispatcher.h"
+#include "cp/row_table.h"
 #include "dp/base/result.h"
 
 namespace lb::cp {
@@ -42,6 +42,9 @@ public:
     // gives a row that Dispatcher::load refuses and names.
     // `description` is filled in only where asked for: nothing but people reads it.
     Result<std::vector<DestinationRow>> rows(bool with_description = false) const;
+
+    // The same rows for Dispatcher::load.
+    Result<RowTable> table() const;
 
     // As `kamctl dispatcher add`, `rm ID`. REQUIRES: table_version 4. insert returns the new id;
     // nothing is checked but what the table itself asks. remove fails with kNotFound for an unknown

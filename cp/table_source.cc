@@ -17,12 +17,10 @@ bool asks_services(const DispatcherConfig& config) noexcept {
     return (config.ds_dns_mode & kDnsServices) != 0;
 }
 
-std::vector<DnsName> names_of(const std::vector<DestinationRow>& rows, bool services) {
+std::vector<DnsName> names_of(std::span<const DestinationUri> uris, bool services) {
     std::vector<DnsName> names;
-    for (const DestinationRow& row : rows) {
-        const auto uri = parse_destination_uri(row.destination);
-        if (uri && !uri->literal) names.push_back({uri->host, uri->port, services});
-    }
+    names.reserve(uris.size());
+    for (const DestinationUri& uri : uris) names.push_back({uri.host, uri.port, services});
     return names;
 }
 
@@ -38,8 +36,10 @@ public:
     void learn(const Dispatcher& dispatcher) {
         for (const DestinationSet& set : dispatcher.sets()) {
             for (const Destination& member : set.members) {
-                if (member.endpoints.empty() || IpAddress::parse(member.host)) continue;
-                addresses_.try_emplace(dns_key(member.host, member.port), member.endpoints);
+                if (member.endpoints.empty() || IpAddress::parse(member.host())) continue;
+                const auto all = member.endpoints.all();
+                addresses_.try_emplace(dns_key(std::string(member.host()), member.port),
+                                       all.begin(), all.end());
             }
         }
     }
@@ -61,16 +61,20 @@ private:
 
 Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
                                                  Dispatcher& dispatcher, bool all_or_nothing) {
-    auto rows = load_rows(config);
-    if (!rows) return failed(std::move(rows).error());
-    const std::vector<DnsName> names = names_of(*rows, asks_services(config));
+    const auto rows = load_rows(config);
+    if (!rows) return failed(rows.error());
     Known known;
-    if (!names.empty()) known.learn(dispatcher);
-    const bool all_known = std::all_of(names.begin(), names.end(), [&](const DnsName& name) {
-        return dns_.find(name) != nullptr || known.has(name.host, name.port);
-    });
-    dns_.resolve_now(names, all_known ? std::min(kKnownNamesLimit, names_limit_) : names_limit_);
-    auto report = dispatcher.load(*rows, loading(known, asks_services(config)), all_or_nothing);
+    const auto ask_together = [&](std::span<const DestinationUri> uris) {
+        known.learn(dispatcher);
+        const std::vector<DnsName> names = names_of(uris, asks_services(config));
+        const bool all_known = std::all_of(names.begin(), names.end(), [&](const DnsName& name) {
+            return dns_.find(name) != nullptr || known.has(name.host, name.port);
+        });
+        dns_.resolve_now(names,
+                         all_known ? std::min(kKnownNamesLimit, names_limit_) : names_limit_);
+    };
+    auto report =
+        dispatcher.load(*rows, loading(known, asks_services(config)), all_or_nothing, ask_together);
     if (!report) return report;
     for (const std::string& name : known.taken()) {
         report->warnings.push_back("no name server answers for " + name + ": keeps its addresses");
@@ -111,7 +115,7 @@ void TableSource::refresh(const DispatcherConfig& config, std::function<Dispatch
     for (const DestinationSet& set : find().sets()) {
         for (const Destination& member : set.members) {
             const bool fixed = (member.configured_flags & table::kNoDns) != 0 ||
-                               IpAddress::parse(member.host).has_value();
+                               IpAddress::parse(member.host()).has_value();
             if (!fixed) stale_.push_back(member.id);
         }
     }
@@ -129,12 +133,12 @@ void TableSource::refresh_next(bool services, const std::function<Dispatcher&()>
     if (destination == nullptr) return;
     ++asking_;
     dns_.resolve(
-        {destination->host, destination->port, services},
+        {std::string(destination->host()), destination->port, services},
         [this, id, services, find, changed, alive = alive_](const Dns::Endpoints& endpoints) {
             if (!*alive) return;
             --asking_;
             const Destination* now = find().find(id);
-            if (now != nullptr && now->endpoints != endpoints) {
+            if (now != nullptr && now->endpoints != EndpointList(endpoints)) {
                 find().resolved(id, endpoints);
                 changed();
             }

@@ -74,11 +74,11 @@ Status check(const std::vector<table::Listener>& listeners, std::size_t services
 
 }  // namespace
 
-Result<std::vector<DestinationRow>> load_rows(const DispatcherConfig& config) {
+Result<RowTable> load_rows(const DispatcherConfig& config) {
     if (config.db_url.empty()) return load_list_file(config.list_file);
     auto store = Store::open(config, Store::Mode::kReadWrite);
     if (!store) return failed(std::move(store).error());
-    return store->rows();
+    return store->table();
 }
 
 DispatcherOptions dispatcher_options(const Config& config) {
@@ -127,8 +127,8 @@ std::vector<table::Listener> make_listeners(const Config& config) {
 
 table::ListenerIndex listener_of(const std::vector<table::Listener>& listeners,
                                  const DispatcherConfig& config, const Attributes& attrs) {
-    if (!attrs.sockname.empty()) return find_name(listeners, attrs.sockname);
-    if (!attrs.socket.empty()) return find_socket(listeners, attrs.socket);
+    if (!attrs.sockname().empty()) return find_name(listeners, attrs.sockname());
+    if (!attrs.socket().empty()) return find_socket(listeners, attrs.socket());
     if (!config.ds_default_sockname.empty()) {
         return find_name(listeners, config.ds_default_sockname);
     }
@@ -139,6 +139,16 @@ table::ListenerIndex listener_of(const std::vector<table::Listener>& listeners,
 Result<std::unique_ptr<const table::Dispatch>> build_dispatch(const Config& config,
                                                               const Dispatcher& dispatcher,
                                                               const DispatchCarry& carry) {
+    if (carry.states_only && carry.previous != nullptr) {
+        const auto listener = [&](const Attributes& attrs) {
+            return listener_of(carry.previous->listeners(), config.dispatcher, attrs);
+        };
+        auto changed = dispatcher.changed_sets(carry.previous->origin(), listener);
+        if (changed) {
+            return table::Dispatch::with_changed(*carry.previous, std::move(*changed),
+                                                 dispatcher.origin());
+        }
+    }
     table::Dispatch::Input input;
     input.listeners = make_listeners(config);
     if (Status status = check(input.listeners, config.services.size()); !status) {
@@ -162,6 +172,7 @@ Result<std::unique_ptr<const table::Dispatch>> build_dispatch(const Config& conf
     input.workers = carry.workers;
     input.seed = carry.seed;
     input.calls = carry.calls;
+    input.origin = dispatcher.origin();
     return table::Dispatch::build(std::move(input));
 }
 

@@ -14,7 +14,7 @@
 namespace lb::cp {
 
 // The rows of the source that `config` names: database or list file.
-Result<std::vector<DestinationRow>> load_rows(const DispatcherConfig& config);
+Result<RowTable> load_rows(const DispatcherConfig& config);
 
 // What [dispatcher] asks of the model; `socket` attributes are checked against the listeners of
 // `config`, which is copied.
@@ -32,6 +32,9 @@ table::ListenerIndex listener_of(const std::vector<table::Listener>& listeners,
 struct DispatchCarry {
     const table::Dispatch* previous = nullptr;
     std::shared_ptr<table::CursorBlock> cursors;  // null: new ones
+    // Nothing but states, addresses and figures of destinations may have changed since `previous`,
+    // neither services nor options: then only the sets in which something did are made anew.
+    bool states_only = false;
     std::size_t workers = 1;
     std::uint64_t seed = 0x5eed;
     std::shared_ptr<table::CallLoad> calls;

@@ -95,7 +95,8 @@ const TraceDestinations::Destination* TraceDestinations::find(
         by_slot_.clear();
         for (const table::Set& set : dispatch->sets()) {
             for (const table::Member& member : set.members) {
-                by_slot_.try_emplace(member.slot, Destination{set.id, set.texts[member.text].uri});
+                by_slot_.try_emplace(member.slot,
+                                     Destination{set.id, std::string(set.texts[member.text].uri)});
             }
         }
     }

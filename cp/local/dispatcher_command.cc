@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "cp/destination.h"
 #include "cp/local/commands.h"
 #include "cp/rpc/command_line.h"
 #include "cp/rpc/json_text.h"

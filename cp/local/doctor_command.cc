@@ -166,7 +166,7 @@ void check_secret(const Config& config, Findings& out) {
 
 // ---- the table --------------------------------------------------------------------------------
 
-Result<std::vector<DestinationRow>> check_table(const Config& config, Findings& out) {
+Result<RowTable> check_table(const Config& config, Findings& out) {
     const DispatcherConfig& from = config.dispatcher;
     const std::string source = from.db_url.empty() ? from.list_file : from.db_url;
     auto rows = load_rows(from);
@@ -314,10 +314,10 @@ std::multimap<std::string, std::string> known_neighbours() {
 }
 
 // The gateways, and destinations on a network of the port's own.
-std::vector<IpAddress> next_hops(const PortConfig& port, const std::vector<DestinationRow>& rows) {
+std::vector<IpAddress> next_hops(const PortConfig& port, const RowTable& rows) {
     std::vector<IpAddress> out = port.gateway;
-    for (const DestinationRow& row : rows) {
-        const auto uri = parse_destination_uri(row.destination);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto uri = parse_destination_uri(rows[i].destination);
         if (!uri || !uri->literal) continue;
         for (const Prefix& prefix : port.addresses) {
             if (prefix.contains(*uri->literal)) out.push_back(*uri->literal);
@@ -328,8 +328,7 @@ std::vector<IpAddress> next_hops(const PortConfig& port, const std::vector<Desti
     return out;
 }
 
-void check_neighbours(const PortConfig& port, const std::vector<DestinationRow>& rows,
-                      Findings& out) {
+void check_neighbours(const PortConfig& port, const RowTable& rows, Findings& out) {
     const auto known = known_neighbours();
     std::size_t checked = 0, missing = 0;
     for (const IpAddress& hop : next_hops(port, rows)) {

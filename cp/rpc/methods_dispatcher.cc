@@ -19,12 +19,12 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
     });
 }
 
-Value text_or_null(const std::string& text) { return text.empty() ? Value(Null{}) : Value(text); }
+Value text_or_null(std::string_view text) { return text.empty() ? Value(Null{}) : Value(text); }
 
 void add_full(Struct& out, const cp::Destination& destination, bool newer) {
-    out.add("HOST", destination.host)
+    out.add("HOST", destination.host())
         .add("IPADDR", destination.endpoints.empty() ? std::string()
-                                                     : destination.endpoints[0].address.text())
+                                                     : destination.endpoints.front().address.text())
         .add("PORT", static_cast<std::int32_t>(destination.port))
         .add("PROTOID", static_cast<std::int32_t>(destination.protocol))
         // When the name was last resolved anew: Kamailio leaves it at 0 unless ds_dns_ttl is set.
@@ -41,15 +41,15 @@ void add_full(Struct& out, const cp::Destination& destination, bool newer) {
 Struct attrs_of(const cp::Destination& destination, bool newer) {
     const cp::Attributes& attrs = destination.attrs;
     Struct out;
-    out.add("BODY", attrs.body).add("DUID", text_or_null(attrs.duid));
+    out.add("BODY", attrs.body).add("DUID", text_or_null(attrs.duid()));
     if (newer) out.add("PROBING_COUNT", static_cast<std::int32_t>(destination.probing_count));
     out.add("MAXLOAD", attrs.maxload)
         .add("WEIGHT", attrs.weight)
         .add("RWEIGHT", attrs.rweight)
-        .add("SOCKET", text_or_null(attrs.socket))
-        .add("SOCKNAME", text_or_null(attrs.sockname));
-    if (newer) out.add("PING_SOCKET", text_or_null(attrs.ping_socket));
-    out.add("OBPROXY", text_or_null(attrs.obproxy));
+        .add("SOCKET", text_or_null(attrs.socket()))
+        .add("SOCKNAME", text_or_null(attrs.sockname()));
+    if (newer) out.add("PING_SOCKET", text_or_null(attrs.ping_socket()));
+    out.add("OBPROXY", text_or_null(attrs.obproxy()));
     if (newer) out.add("OCMIN", attrs.ocmin).add("OCMAX", attrs.ocmax);
     return out;
 }

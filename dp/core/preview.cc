@@ -57,8 +57,8 @@ public:
         return choice ? static_cast<std::int64_t>(choice.index) : -1;
     }
     Identity identity(std::size_t index) const {
-        const table::MemberText& text = set_->texts[set_->members[index].text];
-        return {text.uri, text.duid};
+        const table::MemberText text = set_->texts[set_->members[index].text];
+        return {std::string(text.uri), std::string(text.duid)};
     }
     std::size_t members() const noexcept { return set_ == nullptr ? 0 : set_->members.size(); }
 

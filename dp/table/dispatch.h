@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dp/base/address.h"
@@ -60,6 +61,8 @@ struct Member {
     std::uint32_t text = 0;  // index of its uri, attrs and duid in Set::texts
     std::uint32_t slot = kNoTrafficSlot;  // of its counters; the same as long as its id
 
+    friend bool operator==(const Member&, const Member&) noexcept = default;
+
     bool skipped() const noexcept { return (flags & kSkipped) != 0 || endpoint.address.is_none(); }
     // Skipped for new calls, but not down: what belongs to a call of its own still goes there.
     bool draining() const noexcept {
@@ -67,17 +70,72 @@ struct Member {
     }
 };
 
+// The texts of one member. Views: valid as long as the SetTexts they come from.
 struct MemberText {
-    std::string uri;  // as stored
-    std::string attrs;
-    std::string duid;
-    std::string host_port;  // destination text after its scheme, for set_host
+    std::string_view uri;  // as stored
+    std::string_view attrs;
+    std::string_view duid;
+    std::string_view host_port;  // destination text after its scheme, for set_host
+};
+
+// The texts of a set's members in one piece of memory. Copies share it: generations that differ in
+// states have the same texts, and so has the control plane's model.
+//
+// Bounds:  kTextMax bytes each, 4 GB together. A duid that stands in its attrs, and a host_port
+//          that ends its uri, take no room of their own. 24 bytes a member besides.
+// Threads: written by one before others read; a copy that is written to becomes its own.
+class SetTexts {
+public:
+    static constexpr std::size_t kTextMax = 65535;
+
+    std::size_t size() const noexcept { return block_ ? block_->parts.size() : 0; }
+    bool empty() const noexcept { return size() == 0; }
+    // REQUIRES: index < size().
+    MemberText operator[](std::size_t index) const noexcept {
+        const Parts& parts = block_->parts[index];
+        return {view(parts, kUri), view(parts, kAttrs), view(parts, kDuid), view(parts, kHostPort)};
+    }
+
+    void reserve(std::size_t members, std::size_t bytes);
+    // REQUIRES: no text is longer than kTextMax.
+    void push_back(const MemberText& text);
+
+    // In two steps: characters first, then views into them as the texts of one more member. The
+    // views hold as long as the characters stay within what reserve() was told.
+    std::string_view append(std::string_view text);
+    void push_placed(const MemberText& views);
+    std::size_t characters() const noexcept { return block_ ? block_->text.size() : 0; }
+    void cut(std::size_t characters) { own().text.resize(characters); }  // takes the last ones back
+
+    // The same object, or the same texts.
+    friend bool operator==(const SetTexts& a, const SetTexts& b) noexcept;
+    std::size_t memory_bytes() const noexcept;
+
+private:
+    enum Kind : unsigned { kUri, kAttrs, kDuid, kHostPort, kKinds };
+    struct Parts {
+        std::array<std::uint32_t, kKinds> at{};
+        std::array<std::uint16_t, kKinds> length{};
+    };
+    struct Block {
+        std::string text;
+        std::vector<Parts> parts;
+    };
+
+    std::string_view view(const Parts& parts, Kind kind) const noexcept {
+        return {block_->text.data() + parts.at[kind], parts.length[kind]};
+    }
+    Block& own();
+    void set(Parts& parts, Kind kind, std::string_view placed) const noexcept;
+
+    std::shared_ptr<Block> block_;
 };
 
 struct Set {
     std::int32_t id = 0;
+    std::uint32_t index = 0;      // in its Dispatch, which sets it
     std::vector<Member> members;  // index order (spec 3.4)
-    std::vector<MemberText> texts;
+    SetTexts texts;
 };
 
 // A rule of a service, first match wins. Empty condition: matches all.

@@ -3,8 +3,11 @@
 // Tables: all that the workers read, as one immutable object with a generation number. Made of two
 // parts that change at different times and are shared between generations.
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +34,55 @@ struct MemberPosition {
     std::uint32_t member = 0;  // index in its members
 };
 
-// Services, listeners, sets, and the indexes over them.
+// The sets of a Dispatch, to go through like a vector. Cheap to copy; valid as long as the
+// Dispatch.
+class SetList {
+public:
+    class Iterator {
+    public:
+        using iterator_category = std::forward_iterator_tag;
+        using value_type = Set;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const Set*;
+        using reference = const Set&;
+
+        Iterator() = default;
+        explicit Iterator(const Set* const* at) noexcept : at_(at) {}
+        const Set& operator*() const noexcept { return **at_; }
+        const Set* operator->() const noexcept { return *at_; }
+        Iterator& operator++() noexcept {
+            ++at_;
+            return *this;
+        }
+        Iterator operator++(int) noexcept { return Iterator(at_++); }
+        difference_type operator-(const Iterator& other) const noexcept { return at_ - other.at_; }
+        bool operator==(const Iterator&) const noexcept = default;
+
+    private:
+        const Set* const* at_ = nullptr;
+    };
+
+    explicit SetList(std::span<const Set* const> sets) noexcept : sets_(sets) {}
+    Iterator begin() const noexcept { return Iterator(sets_.data()); }
+    Iterator end() const noexcept { return Iterator(sets_.data() + sets_.size()); }
+    std::size_t size() const noexcept { return sets_.size(); }
+    const Set& operator[](std::size_t index) const noexcept { return *sets_[index]; }
+    std::vector<Set> copy() const { return {begin(), end()}; }
+
+private:
+    std::span<const Set* const> sets_;
+};
+
+// Which state of the control plane's model a Dispatch was made from; 0 in `table`: of none.
+struct Origin {
+    std::uint64_t table = 0;     // another number for each set of destinations
+    std::uint64_t revision = 0;  // grows with every change of a state
+
+    friend bool operator==(const Origin&, const Origin&) noexcept = default;
+};
+
+// Services, listeners, sets, and the indexes over them. What one generation has in common with the
+// next is one object for both: a set, its plan, the indexes.
 //
 // Threads: immutable after build(); any thread reads. Two exceptions, each safe by its own rules:
 // every
@@ -57,16 +108,23 @@ public:
         const Dispatch* previous = nullptr;
         // The loads of algorithm 10, one object for the life of the process; null: nobody uses it.
         std::shared_ptr<CallLoad> calls;
+        Origin origin;
         // Algorithms to prepare besides those that services and rules name (for `explain`,
         // previews).
         std::vector<SetAlgorithm> also_prepare;
     };
     static std::unique_ptr<const Dispatch> build(Input input);
+
+    // The generation after `previous`, in which `changed` take the place of the sets with their
+    // ids, round-robin pointers and all else as before. REQUIRES: `previous` has each id.
+    // Cost: that of the changed sets, and 8 bytes for each other one.
+    static std::unique_ptr<const Dispatch> with_changed(const Dispatch& previous,
+                                                        std::vector<Set> changed, Origin origin);
     ~Dispatch();
 
     const std::vector<Listener>& listeners() const noexcept { return *hot_.listeners; }
     const std::vector<Service>& services() const noexcept { return *hot_.services; }
-    const std::vector<Set>& sets() const noexcept;
+    SetList sets() const noexcept;
     const SelectOptions& select_options() const noexcept;
 
     // kNoListener if nobody listens there.
@@ -91,6 +149,8 @@ public:
         return hot_.sources->find(source);
     }
 
+    Origin origin() const noexcept;
+
     // For choose(). REQUIRES: `set` is one of sets().
     std::uint32_t index_of(const Set& set) const noexcept;
     const SetPlan& plan(const Set& set) const noexcept;
@@ -98,11 +158,13 @@ public:
     const std::shared_ptr<CursorBlock>& cursors() const noexcept;
     CallLoad* calls() const noexcept { return hot_.calls; }  // null: nobody uses algorithm 10
 
+    // What this generation holds, shared or not. Cost: O(sets / 64).
     std::size_t memory_bytes() const noexcept;
 
 private:
     Dispatch();
     struct Impl;
+    void point();
     std::unique_ptr<Impl> impl_;
 
     // What every packet asks, to be answered inline: into impl_ and what it shares.

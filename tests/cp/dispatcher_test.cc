@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 namespace lb::cp {
@@ -44,7 +45,7 @@ Lines listed(const Dispatcher& dispatcher) {
     Lines out;
     for (const DestinationSet& set : dispatcher.sets()) {
         for (const Destination& d : set.members) {
-            out.push_back(std::to_string(set.id) + "/" + d.uri + " " +
+            out.push_back(std::to_string(set.id) + "/" + std::string(d.uri) + " " +
                           state_letters(d.flags, false) + " " + std::to_string(d.priority));
         }
     }
@@ -366,7 +367,7 @@ TEST(Reload, KeepsWhatProbingLearned) {
                                 row(1, "sip:1.1.1.4", 0, 0, "duid=x"), row(1, "sip:1.1.1.5", 4)});
     ASSERT_TRUE(dispatcher.load(rows, resolve, true));
     std::map<std::string, table::DestinationId> ids;
-    for (const Destination& d : dispatcher.find_set(1)->members) ids[d.uri] = d.id;
+    for (const Destination& d : dispatcher.find_set(1)->members) ids[std::string(d.uri)] = d.id;
     const auto probe = [&](const std::string& uri, bool success) {
         dispatcher.probe_result(ids[uri], success, std::nullopt, false);
     };
@@ -385,8 +386,9 @@ TEST(Reload, KeepsWhatProbingLearned) {
     ASSERT_TRUE(dispatcher.load(next, resolve, true));
     std::map<std::string, std::string> states;
     for (const Destination& d : dispatcher.find_set(1)->members) {
-        states[d.uri] = state_letters(d.flags, false);
-        EXPECT_EQ(ids.contains(d.uri) && ids[d.uri] == d.id,
+        const std::string uri(d.uri);
+        states[uri] = state_letters(d.flags, false);
+        EXPECT_EQ(ids.contains(uri) && ids[uri] == d.id,
                   d.uri != "sip:1.1.1.9" && d.uri != "sip:1.1.1.4");
         EXPECT_EQ(dispatcher.find(d.id), &d);
     }
@@ -542,9 +544,9 @@ TEST(Names, ResolveAtLoadUnlessToldNotTo) {
     EXPECT_EQ(at(dispatcher, 1).endpoints.size(), 2u);
     EXPECT_TRUE(at(dispatcher, 1).looked_up);
     EXPECT_TRUE(at(dispatcher, 2).endpoints.empty());
-    EXPECT_EQ(at(dispatcher, 3).endpoints.at(0).text(), "1.2.3.4:5060");
+    EXPECT_EQ(at(dispatcher, 3).endpoints.front().text(), "1.2.3.4:5060");
     EXPECT_FALSE(at(dispatcher, 3).looked_up);
-    EXPECT_EQ(at(dispatcher, 4).endpoints.at(0).text(), "[2001:db8::1]:5070");
+    EXPECT_EQ(at(dispatcher, 4).endpoints.front().text(), "[2001:db8::1]:5070");
 
     const std::uint64_t version = dispatcher.version();
     const table::DestinationId id = at(dispatcher, 2).id;
@@ -575,7 +577,7 @@ TEST(Dispatcher, WhatTheWorkersSee) {
                          row(7, "sips:1.2.3.5", 0, 9), row(8, "sip:nosuch.invalid", 16)},
                         resolve, true));
     const auto sets = dispatcher.table_sets([](const Attributes& attrs) {
-        return attrs.duid == "d" ? table::ListenerIndex{5} : table::kNoListener;
+        return attrs.duid() == "d" ? table::ListenerIndex{5} : table::kNoListener;
     });
     ASSERT_EQ(sets.size(), 2u);
     const table::Set& set = sets[0].id == 7 ? sets[0] : sets[1];
@@ -672,6 +674,97 @@ TEST(Dispatcher, SlotsAreDenseAndRestBeforeTheyAreGivenAway) {
     for (const DestinationSet& set : dispatcher.sets()) {
         for (const Destination& d : set.members) EXPECT_LT(d.slot, 8U);
     }
+}
+
+const auto no_listener = [](const Attributes&) { return table::kNoListener; };
+
+// What a generation after a state change is made of.
+TEST(Dispatcher, NamesTheSetsThatChanged) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1"), row(2, "sip:1.1.1.2"),
+                                 row(3, "sip:1.1.1.3"), row(2, "sip:1.1.1.4", 0, 0, "duid=d")},
+                                resolve, true));
+    table::Origin origin = dispatcher.origin();
+    const auto changed = [&] {
+        std::vector<std::int32_t> ids;
+        const auto sets = dispatcher.changed_sets(origin, no_listener);
+        if (!sets) return std::vector<std::int32_t>{-1};
+        for (const table::Set& set : *sets) ids.push_back(set.id);
+        origin = dispatcher.origin();
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    };
+    EXPECT_TRUE(changed().empty());
+    ASSERT_TRUE(dispatcher.set_state(2, "sip:1.1.1.4", table::kInactive));
+    EXPECT_EQ(changed(), (std::vector<std::int32_t>{2}));
+    EXPECT_TRUE(changed().empty());
+    ASSERT_TRUE(dispatcher.set_state(2, "sip:1.1.1.4", table::kInactive));
+    EXPECT_TRUE(changed().empty()) << "as it was";
+    ASSERT_TRUE(dispatcher.drain(1, "all", true));
+    dispatcher.resolved(dispatcher.find_set(3)->members[0].id, {*Endpoint::parse("9.9.9.9:5060")});
+    EXPECT_EQ(changed(), (std::vector<std::int32_t>{1, 3}));
+    EXPECT_EQ(dispatcher.draining(), 1u);
+    ASSERT_TRUE(dispatcher.add(row(2, "sip:1.1.1.9"), resolve));
+    EXPECT_EQ(changed(), (std::vector<std::int32_t>{-1})) << "another table";
+    EXPECT_EQ(dispatcher.draining(), 1u);
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.1.1.1", 0));
+    EXPECT_EQ(dispatcher.draining(), 0u);
+}
+
+// The workers' tables hold on to the texts, which are the model's: they must outlive its next load.
+TEST(Dispatcher, TablesOutliveTheModelTheyCameFrom) {
+    Dispatcher dispatcher({});
+    ASSERT_TRUE(dispatcher.load({row(1, "1.1.1.1", 0, 0, "duid=one;weight=3")}, resolve, true));
+    const std::vector<table::Set> before = dispatcher.table_sets(no_listener);
+    EXPECT_EQ(before[0].texts[0].uri.data(), at(dispatcher, 1).uri.data()) << "one copy for both";
+    ASSERT_TRUE(dispatcher.add(row(1, "sip:1.1.1.2"), resolve));
+    ASSERT_TRUE(dispatcher.remove(1, "sip:1.1.1.1"));
+    ASSERT_TRUE(dispatcher.load({row(2, "sip:2.2.2.2")}, resolve, true));
+    EXPECT_EQ(before[0].texts[0].uri, "sip:1.1.1.1");
+    EXPECT_EQ(before[0].texts[0].duid, "one");
+    EXPECT_EQ(before[0].texts[0].host_port, "1.1.1.1");
+}
+
+TEST(Dispatcher, NamesOfALoadAreAnnouncedTogether) {
+    Dispatcher dispatcher({});
+    std::vector<std::string> announced;
+    std::size_t asked = 0;
+    const auto report = dispatcher.load(
+        {row(1, "sip:a.test:5070"), row(1, "sip:1.1.1.1"), row(2, "b.test", 0, 5), row(2, "sip:c"),
+         row(2, "sip:bad host")},
+        [&](const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
+            ++asked;
+            EXPECT_EQ(announced.size(), 3u) << "before anything is asked";
+            if (uri.host == "c") return failed(Errc::kNotFound, "no such name");
+            return std::vector<Endpoint>{*Endpoint::parse("3.3.3.3:5070")};
+        },
+        false,
+        [&](std::span<const DestinationUri> uris) {
+            for (const DestinationUri& uri : uris) announced.push_back(uri.host);
+        });
+    ASSERT_TRUE(report);
+    EXPECT_EQ(asked, 3u);
+    EXPECT_EQ(announced, (std::vector<std::string>{"a.test", "b.test", "c"}));
+    EXPECT_EQ(report->loaded, 3u);
+    ASSERT_EQ(report->bad_rows.size(), 2u) << "in the order of the rows";
+    EXPECT_NE(report->bad_rows[0].find("host c does not resolve: no such name"), std::string::npos);
+    EXPECT_NE(report->bad_rows[1].find("bad host"), std::string::npos);
+    EXPECT_EQ(dispatcher.find_set(2)->members.size(), 1u);
+    EXPECT_EQ(dispatcher.find_set(2)->members[0].uri, "sip:b.test");
+    EXPECT_EQ(dispatcher.find_set(2)->members[0].host(), "b.test");
+}
+
+TEST(Dispatcher, TextsBeyondTheBoundAreRefused) {
+    Dispatcher dispatcher({});
+    const std::string longest(table::SetTexts::kTextMax - 2, 'x');
+    const auto report = dispatcher.load(
+        {row(1, "sip:1.1.1.1", 0, 0, "a=" + longest),
+         row(1, "sip:1.1.1.2", 0, 0, "a=" + longest + "y"), row(1, "sip:1.1.1.3;a=" + longest)},
+        resolve, false);
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->loaded, 1u);
+    EXPECT_EQ(report->bad_rows.size(), 2u);
+    EXPECT_EQ(at(dispatcher, 1).attrs.body.size(), table::SetTexts::kTextMax);
 }
 
 }  // namespace

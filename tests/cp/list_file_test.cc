@@ -37,13 +37,13 @@ TEST(ListFile, Lines) {
         const auto rows = parse_list(row.line, "f");
         ASSERT_TRUE(rows);
         ASSERT_EQ(rows->size(), 1u);
-        const DestinationRow& got = rows->front();
+        const RowView got = (*rows)[0];
         EXPECT_EQ(got.setid, row.setid);
         EXPECT_EQ(got.destination, row.destination);
         EXPECT_EQ(got.flags, row.flags);
         EXPECT_EQ(got.priority, row.priority);
         EXPECT_EQ(got.attrs, row.attrs);
-        EXPECT_EQ(got.origin, "f:1");
+        EXPECT_EQ(rows->origin(0), "f:1");
     }
 }
 
@@ -51,7 +51,7 @@ TEST(ListFile, CommentsAndEmptyLines) {
     const auto rows = parse_list("# one\n\n   \n\t# two\n3 sip:a\n4 sip:b", "f");
     ASSERT_TRUE(rows);
     ASSERT_EQ(rows->size(), 2u);
-    EXPECT_EQ((*rows)[0].origin, "f:5");
+    EXPECT_EQ(rows->origin(0), "f:5");
     EXPECT_EQ((*rows)[1].destination, "sip:b");
     EXPECT_TRUE(parse_list("", "f")->empty());
 }
@@ -75,7 +75,7 @@ TEST(ListFile, LongLinesAreOneLine) {
     const std::string attrs = "a=" + std::string(5000, 'x');
     const auto rows = parse_list("1 sip:h 0 0 " + attrs, "f");
     ASSERT_TRUE(rows);
-    EXPECT_EQ(rows->front().attrs, attrs);
+    EXPECT_EQ((*rows)[0].attrs, attrs);
 }
 
 TEST(ListFile, FromDisk) {

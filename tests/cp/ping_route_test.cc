@@ -41,19 +41,18 @@ TEST(PingRoute, ChoosesWhereToSendFrom) {
     options.ds_ping_socket = "127.0.60.1:5080";
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
 
-    attrs.socket = "udp:127.0.60.1:5060";
+    attrs = *parse_attributes("socket=udp:127.0.60.1:5060");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
-    attrs.sockname = "second";
+    attrs = *parse_attributes("socket=udp:127.0.60.1:5060;sockname=second");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
-    attrs.ping_socket = "udp:127.0.60.1";
+    attrs = *parse_attributes("sockname=second;ping_socket=udp:127.0.60.1");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
-    attrs.ping_socket = "UDP:127.0.60.1";
+    attrs = *parse_attributes("sockname=second;ping_socket=UDP:127.0.60.1");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060") << "as the table reads it for relaying";
-    attrs.ping_socket = "udp:127.0.60.9:5060";
+    attrs = *parse_attributes("sockname=second;ping_socket=udp:127.0.60.9:5060");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "nobody listens there: the next choice";
 
-    attrs = {};
-    attrs.socket = "udp:[2001:db8::1]:5080";
+    attrs = *parse_attributes("socket=udp:[2001:db8::1]:5080");
     EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5080");
 }
 
@@ -65,7 +64,7 @@ TEST(PingRoute, LeavesByTheListenerOnTheWay) {
     };
     Attributes attrs;
     EXPECT_EQ(local(options, attrs), "127.0.61.254:5060");
-    attrs.sockname = "second";
+    attrs = *parse_attributes("sockname=second");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "what the row says comes first";
 }
 
@@ -88,18 +87,20 @@ TEST(PingRoute, ChoosesTheNextHop) {
         {"sip:[2001:db8::9];lr", "[2001:db8::9]:5060"},
     };
     for (const Row& row : kRows) {
-        destination.attrs.obproxy = row.obproxy;
+        const std::string text = "obproxy=\"" + std::string(row.obproxy) + '"';
+        destination.attrs = *parse_attributes(text);
         EXPECT_EQ(PingRoute(options).remote(destination), endpoint(row.hop)) << row.obproxy;
     }
     for (const char* bad : {"sip:", "<", "sip:proxy.example.net", "tel:+1"}) {
-        destination.attrs.obproxy = bad;
+        const std::string text = "obproxy=\"" + std::string(bad) + '"';
+        destination.attrs = *parse_attributes(text);
         EXPECT_FALSE(PingRoute(options).remote(destination)) << bad;
     }
     options.resolve = [](std::string_view host, std::uint16_t port) -> std::optional<Endpoint> {
         EXPECT_EQ(host, "proxy.example.net");
         return Endpoint{*IpAddress::parse("10.9.9.9"), port == 0 ? std::uint16_t{5060} : port};
     };
-    destination.attrs.obproxy = "sip:proxy.example.net:5090";
+    destination.attrs = *parse_attributes("obproxy=sip:proxy.example.net:5090");
     EXPECT_EQ(PingRoute(options).remote(destination), endpoint("10.9.9.9:5090"));
 }
 

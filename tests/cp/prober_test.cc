@@ -77,7 +77,7 @@ struct ShellTest : ::testing::Test {
     ShellTest() {
         prober.on_results = [this] { ++batches; };
         prober.on_change = [this](const ProbedChange& change) {
-            changes.push_back(change.destination.uri + " " +
+            changes.push_back(std::string(change.destination.uri) + " " +
                               state_letters(change.old_flags, false) + ">" +
                               state_letters(change.destination.flags, false));
         };

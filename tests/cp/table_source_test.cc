@@ -40,7 +40,8 @@ protected:
         std::vector<std::string> texts;
         for (const DestinationSet& set : dispatcher_->sets()) {
             for (const Destination& member : set.members) {
-                texts.push_back(member.endpoints.empty() ? "none" : member.endpoints[0].text());
+                texts.push_back(member.endpoints.empty() ? "none"
+                                                         : member.endpoints.front().text());
             }
         }
         return texts;

@@ -115,7 +115,8 @@ public:
             member.endpoint = at(text);
             member.text = static_cast<std::uint32_t>(set.texts.size());
             set.members.push_back(member);
-            set.texts.push_back({"sip:" + text, "", "", text});
+            const std::string uri = "sip:" + text;
+            set.texts.push_back({uri, "", "", text});
         }
         dispatch.sets.push_back(set);
     }

@@ -51,7 +51,7 @@ std::string choose_uri(std::string_view text, const table::Dispatch& dispatch, s
         sip::transaction_number(Secret::derive(as_bytes("differential")), message);
     const core::Question question{message, source, transaction, dispatch, *set, algorithm};
     const core::Choice choice = core::choose(question, state);
-    return choice ? set->texts[choice.member->text].uri : "-";
+    return choice ? std::string(set->texts[choice.member->text].uri) : "-";
 }
 
 int answer_all(const table::Dispatch& dispatch) {

@@ -50,7 +50,9 @@ void add_member(table::Set& set, const std::string& uri, const std::string& attr
     member.endpoint = endpoint_of(uri);
     member.text = static_cast<std::uint32_t>(set.texts.size());
     set.members.push_back(member);
-    set.texts.push_back({uri, attrs, std::string(attribute(attrs, "duid")), without_scheme(uri)});
+    const std::string host_port = without_scheme(uri);
+    const std::string duid(attribute(attrs, "duid"));
+    set.texts.push_back({uri, attrs, duid, host_port});
 }
 
 }  // namespace
@@ -70,7 +72,7 @@ table::Set plain_set(std::size_t count, std::int32_t id) {
     table::Set set;
     set.id = id;
     set.members.reserve(count);
-    set.texts.reserve(count);
+    set.texts.reserve(count, count * 32);
     for (std::size_t i = 0; i < count; ++i) {
         const std::string uri = "sip:10." + std::to_string(i >> 16) + "." +
                                 std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255) +

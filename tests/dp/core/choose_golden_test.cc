@@ -78,8 +78,8 @@ private:
     Question question() {
         return {message_, source_, ++transaction_, *dispatch_, set(), algorithm_};
     }
-    const std::string& uri(const table::Member& member) const {
-        return set().texts[member.text].uri;
+    std::string uri(const table::Member& member) const {
+        return std::string(set().texts[member.text].uri);
     }
     std::string uri_of(const Choice& choice) const {
         return choice ? uri(*choice.member) : std::string("none");

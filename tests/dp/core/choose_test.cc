@@ -64,7 +64,7 @@ struct Bench {
     void change(const std::function<void(table::Set&)>& edit) {
         table::Dispatch::Input input;
         input.services = dispatch->services();
-        input.sets = dispatch->sets();
+        input.sets = dispatch->sets().copy();
         input.cursors = dispatch->cursors();
         input.previous = dispatch.get();
         input.calls = calls;

@@ -196,7 +196,9 @@ protected:
         }
         appliance_.listen(std::string(kHost) + ":" + std::to_string(port), 0);
         appliance_.add_set(1, {"127.0.61.103:5070", "127.0.61.102:5060", "127.0.61.101:5060"});
-        appliance_.dispatch.sets[0].texts[1].host_port = "127.0.61.102";
+        table::Set& set = appliance_.dispatch.sets[0];  // a destination without a port
+        set.texts.push_back({"sip:127.0.61.102", "", "", "127.0.61.102"});
+        set.members[1].text = static_cast<std::uint32_t>(set.texts.size() - 1);
 
         table::Service& service = appliance_.dispatch.services[0];
         service.set = port == 5067 ? 99 : 1;

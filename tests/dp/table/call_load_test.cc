@@ -112,7 +112,9 @@ TEST(call_load, loads_outlive_their_sets_while_calls_last) {
 
 TEST(call_load, a_member_without_duid_has_no_load) {
     Fixture f;
-    f.set.texts[0].duid.clear();
+    const MemberText text = f.set.texts[0];
+    f.set.texts.push_back({text.uri, text.attrs, "", text.host_port});
+    f.set.members[0].text = static_cast<std::uint32_t>(f.set.texts.size() - 1);
     EXPECT_EQ((*f.calls->slots_for(f.set))[0], kNoLoadSlot);
 }
 

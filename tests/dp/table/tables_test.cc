@@ -59,7 +59,8 @@ TEST(dispatch, is_destination) {
     for (const Row& row : kRows) {
         Dispatch::Input input;
         input.sets.push_back(test::plain_set(1));
-        input.sets[0].texts[0].host_port = row.host_port;
+        input.sets[0].texts = {};
+        input.sets[0].texts.push_back({"sip:x", "", "", row.host_port});
         input.sets[0].members[0].flags = kDisabled;  // any state
         EXPECT_EQ(Dispatch::build(std::move(input))->is_destination(endpoint(row.source)),
                   row.expected)
@@ -79,7 +80,7 @@ TEST(dispatch, unresolved_members_are_no_source_and_not_usable) {
 Dispatch::Input next_generation(const Dispatch& now) {
     Dispatch::Input input;
     input.services = now.services();
-    input.sets = now.sets();
+    input.sets = now.sets().copy();
     input.cursors = now.cursors();
     input.previous = &now;
     return input;
@@ -102,6 +103,65 @@ TEST(dispatch, a_state_change_keeps_pointers_and_the_plans_of_other_sets) {
     Dispatch::Input reload = next_generation(*second);
     reload.cursors = nullptr;
     EXPECT_EQ(Dispatch::build(std::move(reload))->cursors()->at(0, 1).last, 0U);
+}
+
+// What a state change makes: the sets named are new, all else is the same object.
+TEST(dispatch, with_changed_shares_what_did_not_change) {
+    Dispatch::Input input = test::input_for(test::plain_set(5, 1), Algorithm::kMaglev);
+    for (std::int32_t id = 2; id <= 200; ++id) input.sets.push_back(test::plain_set(3, id));
+    auto first = Dispatch::build(std::move(input));
+    first->cursors()->at(0, 150).last = 2;
+    const Set* const untouched = first->find_set(150);
+
+    Set changed = *first->find_set(130);
+    changed.members[1].flags |= kInactive;
+    std::vector<Set> sets = {changed, *first->find_set(2)};  // one of them only seems to change
+    const auto second = Dispatch::with_changed(*first, sets, {7, 8});
+    EXPECT_EQ(second->origin(), (Origin{7, 8}));
+    EXPECT_EQ(second->sets().size(), 200U);
+    EXPECT_EQ(second->find_set(150), untouched);
+    EXPECT_EQ(second->find_set(2), first->find_set(2)) << "the same content is the same object";
+    EXPECT_NE(second->find_set(130), first->find_set(130));
+    EXPECT_EQ(second->cursors(), first->cursors());
+    EXPECT_FALSE(second->plan(*second->find_set(130)).usable(1));
+    EXPECT_TRUE(first->plan(*first->find_set(130)).usable(1)) << "the old one is as it was";
+    EXPECT_EQ(second->index_of(*second->find_set(130)), 129U);
+    EXPECT_EQ(second->find_set(130)->texts[1].uri, first->find_set(130)->texts[1].uri);
+    const Endpoint source = changed.members[1].endpoint;
+    first.reset();
+    EXPECT_TRUE(second->is_destination(source));
+    EXPECT_EQ(second->find_set(150)->members.size(), 3U);
+}
+
+// A host name that resolves to another address moves its destination in the indexes too.
+TEST(dispatch, with_changed_follows_addresses) {
+    const auto first = Dispatch::build(test::input_for(test::plain_set(3, 1), Algorithm::kCallId));
+    Set changed = *first->find_set(1);
+    const Endpoint before = changed.members[0].endpoint;
+    changed.members[0].endpoint = endpoint("192.0.2.77:5060");
+    const auto second = Dispatch::with_changed(*first, {changed}, {});
+    EXPECT_TRUE(second->is_destination(endpoint("192.0.2.77:5060")));
+    EXPECT_FALSE(second->is_destination(before));
+    EXPECT_TRUE(first->is_destination(before));
+}
+
+TEST(set_texts, keeps_them_in_one_piece_and_copies_on_write) {
+    SetTexts texts;
+    texts.push_back({"sip:a@h:5060", "duid=x;weight=2", "x", "a@h:5060"});
+    texts.push_back({"sip:b", "", "elsewhere", "other"});
+    const SetTexts copy = texts;
+    const std::size_t characters = texts.characters();
+    EXPECT_EQ(characters, 12U + 15U + 5U + 9U + 5U) << "duid and host_port of the first lie within";
+    EXPECT_EQ(texts[0].duid, "x");
+    EXPECT_EQ(texts[0].host_port, "a@h:5060");
+    EXPECT_EQ(texts[1].duid, "elsewhere");
+    EXPECT_EQ(texts[1].host_port, "other");
+    EXPECT_EQ(texts[1].attrs, "");
+    texts.push_back({"sip:c", "", "", "c"});
+    EXPECT_EQ(copy.size(), 2U);
+    EXPECT_EQ(texts.size(), 3U);
+    EXPECT_EQ(copy[0].uri, texts[0].uri);
+    EXPECT_NE(copy, texts);
 }
 
 // A generation must not use anything of an older one that is gone.
