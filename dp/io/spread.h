@@ -6,12 +6,10 @@
 // hands to another stays in order, so the order within a call is kept.
 //
 // Bounds:  kSlots messages wait for one worker; more are refused, and counted as spread_full:
-// handled
-//          elsewhere they would overtake.
+//          handled elsewhere they would overtake.
 // Threads: push() and owner() by any worker, pop() by the owner. Nobody waits.
 // Cost:    finding the Call-ID, one SipHash, and one ring operation for all of a burst that have
-// one
-//          owner; a system call only when the owner sleeps.
+//          one owner; a system call only when the owner sleeps.
 
 #include <array>
 #include <atomic>

@@ -1,3 +1,5 @@
+// The loop, and what leads to a verdict. What follows from it is in worker_out.cc.
+
 #include "dp/io/worker.h"
 
 #include <rte_mbuf.h>
@@ -10,14 +12,8 @@
 #include <optional>
 #include <span>
 
-#include "dp/io/clock.h"
-#include "dp/io/idle.h"
 #include "dp/io/linear.h"
-#include "dp/io/punt.h"
-#include "dp/io/trace.h"
-#include "dp/io/tx_buffer.h"
-#include "dp/net/fragment.h"
-#include "dp/net/reassembly.h"
+#include "dp/io/worker_impl.h"
 
 namespace lb::io {
 
@@ -27,12 +23,6 @@ constexpr std::int64_t kTwinPollUs = 20;       // how often a busy worker asks t
 constexpr std::int64_t kSleepMaxUs = 100'000;  // every device rings: only time-outs need turns
 constexpr std::size_t kTransactionBucketsPerTurn = 4;
 constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
-
-struct RxQueue {
-    Port* port;
-    std::uint16_t device;
-    std::uint16_t queue;
-};
 
 net::Checksum checksum_of(const rte_mbuf* mbuf) noexcept {
     switch (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
@@ -83,80 +73,7 @@ void write_description(const net::Packet& packet, rte_mbuf* mbuf) noexcept {
     mbuf->vlan_tci = packet.vlan;
 }
 
-// The device completes what write_udp_headers() began: it needs to know where the headers are.
-void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
-    const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
-    const bool ipv4 = *rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, l2) >> 4 == 4;
-    mbuf->l2_len = l2 & 0x7f;
-    mbuf->l3_len = ipv4 ? net::kIpv4Header : net::kIpv6Header;
-    mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
-                     (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
-}
-
 }  // namespace
-
-struct Worker::Impl {
-    Impl(const WorkerConfig& worker, const Devices& shared,
-         const table::Snapshot<table::Tables>& tables, Sleeper on)
-        : config(worker),
-          devices(shared),
-          snapshot(tables),
-          sleeper(std::move(on)),
-          reassembler(tables.read().secret.table),
-          fragment_id(static_cast<std::uint32_t>(rte_rand())) {}
-
-    bool turn() noexcept;
-    void run() noexcept;
-
-    std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
-    void handle(rte_mbuf* mbuf, std::uint16_t device, const table::Tables& tables) noexcept;
-    rte_mbuf* reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept;
-    std::size_t take_inbox(const table::Tables& tables) noexcept;
-    void spread(std::span<rte_mbuf*> burst, std::uint16_t device,
-                const table::Tables& tables) noexcept;
-    unsigned owner_of(const net::Packet& packet) noexcept;
-    void hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
-                   std::uint16_t device) noexcept;
-    void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
-    void settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
-                const table::Tables& tables) noexcept;
-    void transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
-                  const table::Tables& tables) noexcept;
-    void transmit_fragments(rte_mbuf* mbuf, const table::Interface& out, TxKind kind) noexcept;
-    std::uint32_t next_fragment_id() noexcept;
-    void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
-    void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;
-    void count_relayed() noexcept {
-        ++(scratch.message.is_reply() ? counts.replies_relayed : counts.requests_relayed);
-    }
-    std::size_t inject(const table::Tables& tables) noexcept;
-    bool inject_one(table::InterfaceIndex out, const table::Tables& tables) noexcept;
-    void drop(rte_mbuf* mbuf, core::DropReason reason) noexcept;
-    void end_turn(std::uint64_t started, std::size_t work) noexcept;
-    void publish_counts() noexcept;
-    void sleep() noexcept;
-
-    WorkerConfig config;
-    Devices devices;
-    const table::Snapshot<table::Tables>& snapshot;
-    Sleeper sleeper;
-    Clock clock;
-    std::optional<table::RcuReader> rcu;
-    core::Scratch scratch;
-    TraceTap trace;
-    std::vector<RxQueue> rx_queues;
-    std::vector<TxBuffer> tx;
-    net::Reassembler reassembler;
-    std::uint32_t fragment_id;
-    PuntBudget punt_budget;
-    std::uint64_t next_twin_poll = 0;
-    std::uint64_t last_work = 0;   // when a turn last had anything to do
-    std::uint64_t busy_since = 0;  // start of the turn before, if it had work and no sleep followed
-    bool can_wait = true;          // each device and twin of ours has a descriptor
-    core::CounterValues counts;    // of the turns since publish_counts()
-    core::WorkerCounters counters;
-    std::atomic<bool> stop{false};
-};
 
 bool Worker::Impl::turn() noexcept {
     rcu->quiescent();                               // references taken last turn end here
@@ -218,7 +135,7 @@ void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
                 adopt(mbuf, packet);
                 write_description(packet, mbuf);
                 --counts.received;  // of its last fragment: the owner counts the whole
-                return hand_over({&mbuf, 1}, {&owner, 1}, device);
+                return hand_to_owners({&mbuf, 1}, {&owner, 1}, device);
             }
         }
         verdict = config.route(packet, tables, scratch);  // whole now, so it cannot ask again
@@ -257,7 +174,7 @@ void Worker::Impl::spread(std::span<rte_mbuf*> burst, std::uint16_t device,
         describe(burst[i], device, packet);
         owners[i] = owner_of(packet);
     }
-    hand_over(burst, owners, device);
+    hand_to_owners(burst, owners, device);
     for (rte_mbuf* mbuf : burst) {
         if (mbuf == nullptr) continue;
         ++counts.received;
@@ -275,8 +192,8 @@ unsigned Worker::Impl::owner_of(const net::Packet& packet) noexcept {
     return devices.spread->owner(frame.payload, config.index);
 }
 
-void Worker::Impl::hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
-                             std::uint16_t device) noexcept {
+void Worker::Impl::hand_to_owners(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
+                                  std::uint16_t device) noexcept {
     for (rte_mbuf* mbuf : burst) {
         if (mbuf != nullptr) mbuf->port = device;
     }
@@ -314,131 +231,6 @@ rte_mbuf* Worker::Impl::reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept
 void Worker::Impl::unhold(std::uint32_t fragments, core::DropReason reason) noexcept {
     counts.held -= fragments;  // modulo 2^64, as WorkerCounters::add() has it
     counts.dropped[static_cast<std::size_t>(reason)] += fragments;
-}
-
-void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
-                          const table::Tables& tables) noexcept {
-    adopt(mbuf, packet);
-    switch (verdict.action) {
-        case core::Action::kForward:
-            count_relayed();
-            return transmit(mbuf, verdict.interface, TxKind::kForwarded, tables);
-        case core::Action::kReply:
-            return transmit(mbuf, verdict.interface, TxKind::kReplied, tables);
-        case core::Action::kPunt:
-            return punt(mbuf, verdict.interface, tables);
-        case core::Action::kSlowPath:
-        case core::Action::kResolve:
-            return hand_over(mbuf, verdict);
-        case core::Action::kReassemble:
-            return drop(mbuf, core::DropReason::kFragmentTableFull);
-        case core::Action::kDrop:
-            return drop(mbuf, verdict.reason);
-    }
-    drop(mbuf, core::DropReason::kInternal);
-}
-
-void Worker::Impl::transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
-                            const table::Tables& tables) noexcept {
-    const auto& interfaces = tables.network->interfaces();
-    if (out >= interfaces.size() || interfaces[out].device >= tx.size()) {
-        return drop(mbuf, core::DropReason::kInternal);
-    }
-    const table::Interface& interface = interfaces[out];
-    const std::size_t l2 =
-        net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
-    mbuf->ol_flags = 0;
-    if (mbuf->pkt_len > l2 + interface.mtu) return transmit_fragments(mbuf, interface, kind);
-    if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
-        ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
-    }
-    tx[interface.device].add(mbuf, {kind}, counts);
-}
-
-// All of a datagram's fragments or none: the buffers are taken first.
-void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const table::Interface& out,
-                                      TxKind kind) noexcept {
-    net::Packet packet;
-    lend(mbuf, packet);
-    if (scratch.checksum_mode == net::ChecksumMode::kOffload) net::complete_checksums(packet);
-    const ConstBytes frame = packet.bytes();
-    const net::FragmentPlan plan = net::plan_fragments(frame, out.mtu);
-    if (plan.count == 1) return tx[out.device].add(mbuf, {kind}, counts);  // padding was too long
-    if (plan.count == 0) return drop(mbuf, core::DropReason::kTooBig);
-
-    std::array<rte_mbuf*, kFragmentsOutMax> parts;
-    const bool small = plan.header_size + 8 + plan.piece_size <= kFrameRoom;
-    rte_mempool* pool = (small ? devices.frames : devices.jumbos)->get();
-    if (rte_pktmbuf_alloc_bulk(pool, parts.data(), plan.count) != 0) {
-        return drop(mbuf, core::DropReason::kNoMbuf);
-    }
-    const std::uint32_t id = next_fragment_id();
-    for (std::uint32_t i = 0; i < plan.count; ++i) {
-        rte_mbuf* part = parts[i];
-        auto* at = rte_pktmbuf_mtod(part, std::uint8_t*);
-        const std::size_t size =
-            net::write_fragment(frame, plan, i, id, {at, rte_pktmbuf_tailroom(part)});
-        rte_pktmbuf_append(part, static_cast<std::uint16_t>(size));
-        const bool last = i + 1 == plan.count;
-        tx[out.device].add(part, {last ? kind : TxKind::kPart, true}, counts);
-    }
-    rte_pktmbuf_free(mbuf);
-}
-
-// Workers take turns in the numbers, so that two of them never use one at the same time.
-std::uint32_t Worker::Impl::next_fragment_id() noexcept {
-    fragment_id += config.workers;
-    return fragment_id;
-}
-
-void Worker::Impl::punt(rte_mbuf* mbuf, table::InterfaceIndex in,
-                        const table::Tables& tables) noexcept {
-    const Tap* twin = in < devices.twins.size() ? devices.twins[in] : nullptr;
-    if (!punt_budget.take(scratch.state.now_ms)) return drop(mbuf, core::DropReason::kPuntFull);
-    const bool tagged = twin != nullptr && tables.network->interface(in).vlan != net::kNoVlan;
-    const ConstBytes frame{rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len};
-    const core::DropReason refused = punt_frame(twin, frame, tagged);
-    if (refused != core::DropReason::kCount) return drop(mbuf, refused);
-    ++counts.punted;
-    rte_pktmbuf_free(mbuf);
-}
-
-void Worker::Impl::hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept {
-    SlowPath* slow_path = devices.slow_path;
-    if (slow_path == nullptr || !slow_path->push(mbuf, verdict.action, verdict.interface)) {
-        return drop(mbuf, core::DropReason::kSlowPathFull);
-    }
-    if (verdict.action == core::Action::kSlowPath)
-        count_relayed();  // by the kernel's hand, but relayed
-    ++counts.punted;
-    ++counts.slow_path;
-}
-
-// The first worker alone, so that the kernel's frames stay in order.
-std::size_t Worker::Impl::inject(const table::Tables& tables) noexcept {
-    if (config.index != 0) return 0;
-    std::size_t n = 0;
-    for (std::size_t i = 0; i < devices.twins.size(); ++i) {
-        if (devices.twins[i] == nullptr) continue;
-        const auto out = static_cast<table::InterfaceIndex>(i);
-        for (unsigned k = 0; k < kInjectMax && inject_one(out, tables); ++k) ++n;
-    }
-    return n;
-}
-
-bool Worker::Impl::inject_one(table::InterfaceIndex out, const table::Tables& tables) noexcept {
-    const auto& interfaces = tables.network->interfaces();
-    if (out >= interfaces.size() || interfaces[out].device >= tx.size()) return false;
-    const table::Interface& interface = interfaces[out];
-    const bool small = interface.mtu + net::kEthernetHeader <= kFrameRoom;
-    rte_mbuf* mbuf = rte_pktmbuf_alloc((small ? devices.frames : devices.jumbos)->get());
-    if (mbuf == nullptr) return false;  // the frame waits in the kernel's queue
-    if (!read_frame(*devices.twins[out], interface.vlan, mbuf)) {
-        rte_pktmbuf_free(mbuf);
-        return false;
-    }
-    tx[interface.device].add(mbuf, {TxKind::kInjected}, counts);
-    return true;
 }
 
 void Worker::Impl::drop(rte_mbuf* mbuf, core::DropReason reason) noexcept {
