@@ -54,11 +54,14 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
     if (method.empty() || !cursor.take(' ')) return Error::kNotSip;
     const std::string_view rest = between(cursor.at, cursor.end);
     constexpr std::string_view kUsualEnd = " SIP/2.0";
-    if (rest.ends_with(kUsualEnd) && rest.size() > kUsualEnd.size()) {  // nearly every message
-        message.method_text = method;
-        message.method = method_of(method);
-        message.request_uri = rest.substr(0, rest.size() - kUsualEnd.size());
-        return has_foreign(message.request_uri, cursor.index) ? Error::kRequestUri : Error::kNone;
+    if (rest.ends_with(kUsualEnd)) {  // nearly every message
+        const std::string_view uri = rest.substr(0, rest.size() - kUsualEnd.size());
+        if (!uri.empty() && !has_foreign(uri, cursor.index)) {
+            message.method_text = method;
+            message.method = method_of(method);
+            message.request_uri = uri;
+            return Error::kNone;
+        }
     }
     const std::string_view trimmed_rest = trimmed(rest);
     const std::size_t space = trimmed_rest.rfind(' ');
