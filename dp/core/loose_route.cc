@@ -77,6 +77,10 @@ LooseRoute loose_route(const Context& context) noexcept {
     if (set.broken) return route;
 
     recover_request_uri(context, set, route);
+    if (route.recovered && !sip::fits_request_line(route.request_uri, &context.message().index)) {
+        route.broken = true;
+        return route;
+    }
     while (route.first < route.end && route.popped < kOwnRoutesMax) {
         sip::Uri uri;
         if (!sip::parse_uri(set.values[route.first].addr.uri, uri, &context.message().index)) break;
@@ -92,6 +96,8 @@ LooseRoute loose_route(const Context& context) noexcept {
         sip::Uri uri;
         route.next_is_strict = sip::parse_uri(route.next, uri, &context.message().index) &&
                                !sip::find_param(uri.params, "lr", &context.message().index);
+        route.broken =
+            route.next_is_strict && !sip::fits_request_line(route.next, &context.message().index);
     }
     return route;
 }

@@ -23,15 +23,6 @@ bool is_version_2(std::string_view text) noexcept {
     return text.size() == 7 && kSipSlash.equals(text.data()) && text.substr(3) == "/2.0";
 }
 
-// White space, control characters, angle brackets. UTF-8 is let pass.
-constexpr StopSet kForeign(CharSet("<>").with_controls());
-
-bool has_foreign(std::string_view uri, const TextIndex* index) noexcept {
-    Cursor cursor(uri, index);
-    cursor.skip_to(kForeign);
-    return !cursor.done();
-}
-
 Error parse_status_line(std::string_view line, Message& message) noexcept {
     const std::size_t space = line.find(' ');
     if (!is_version_2(line.substr(0, space))) return Error::kVersion;
@@ -56,7 +47,7 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
     constexpr std::string_view kUsualEnd = " SIP/2.0";
     if (rest.ends_with(kUsualEnd)) {  // nearly every message
         const std::string_view uri = rest.substr(0, rest.size() - kUsualEnd.size());
-        if (!uri.empty() && !has_foreign(uri, cursor.index)) {
+        if (fits_request_line(uri, cursor.index)) {
             message.method_text = method;
             message.method = method_of(method);
             message.request_uri = uri;
@@ -72,8 +63,8 @@ Error parse_request_line(std::string_view line, Message& message) noexcept {
     message.method = method_of(method);
     if (!is_version_2(trimmed_rest.substr(space + 1))) return Error::kVersion;
     message.request_uri = trimmed_rest.substr(0, space);
-    const bool clean = trimmed_rest.size() == rest.size() && !message.request_uri.empty() &&
-                       !has_foreign(message.request_uri, cursor.index);
+    const bool clean =
+        trimmed_rest.size() == rest.size() && fits_request_line(message.request_uri, cursor.index);
     return clean ? Error::kNone : Error::kRequestUri;
 }
 
@@ -97,6 +88,13 @@ constexpr std::uint64_t packed(std::string_view name) noexcept {
 }
 
 }  // namespace
+
+bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept {
+    static constexpr StopSet kForeign(CharSet("<>").with_controls());  // UTF-8 is let pass
+    Cursor cursor(uri, index);
+    cursor.skip_to(kForeign);
+    return cursor.done() && !uri.empty();
+}
 
 Method method_of(std::string_view token) noexcept {
     if (token.size() > 8) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;

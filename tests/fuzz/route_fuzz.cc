@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <iterator>
 
 #include "dp/base/limits.h"
@@ -135,7 +136,14 @@ struct Passage {
         sip::Message sent;
         const sip::Error error_sent = sip::parse(outcome.text, sent);
         if (error != sip::Error::kNone) return;  // a reply to half a message
-        FUZZ_CHECK(error_sent == sip::Error::kNone || error_sent == sip::Error::kTooManyHeaders);
+        const bool good =
+            error_sent == sip::Error::kNone || error_sent == sip::Error::kTooManyHeaders;
+        if (!good) {
+            const std::string_view why = sip::error_text(error_sent);
+            std::fprintf(stderr, "sent [%.*s]:\n%s\n", static_cast<int>(why.size()), why.data(),
+                         outcome.text.c_str());
+        }
+        FUZZ_CHECK(good);
         if (relayed()) {
             FUZZ_CHECK(sent.is_reply() == message.is_reply());
             FUZZ_CHECK(error_sent != sip::Error::kNone || sent.body == message.body);
