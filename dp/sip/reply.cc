@@ -119,7 +119,13 @@ void write_copied(Writer& writer, const HeaderField& field) noexcept {
     writer.text("\r\n");
 }
 
-// The headers of the request that a reply repeats, in the request's order (RFC 3261 8.2.6.2).
+bool is_first(const HeaderField& field, const HeaderField& kept) noexcept {
+    return field.line.data() == kept.line.data();
+}
+
+// The headers of the request that a reply repeats, in the request's order (RFC 3261 8.2.6.2). Of
+// several To, From, Call-ID or CSeq (400) the first: a reply has one of each, and does not grow by
+// a tag for each To.
 void write_headers(Writer& writer, const Message& request, const Endpoint& source,
                    const ReplyText& text, const Secret& secret) noexcept {
     std::string_view rest = request.header;
@@ -129,20 +135,23 @@ void write_headers(Writer& writer, const Message& request, const Endpoint& sourc
         switch (classify(field.line).header) {
             case Header::kVia:
                 // A topmost Via that is broken behind its sent-by (400) is copied as it came.
-                if (field.line.data() == request.via.line.data() &&
-                    !request.top_via.value.empty()) {
+                if (is_first(field, request.via) && !request.top_via.value.empty()) {
                     write_top_via(writer, field, request.top_via, source);
                 } else {
                     write_copied(writer, field);
                 }
                 break;
             case Header::kTo:
-                write_to(writer, field, request, text, secret);
+                if (is_first(field, request.to)) write_to(writer, field, request, text, secret);
                 break;
             case Header::kFrom:
+                if (is_first(field, request.from)) write_copied(writer, field);
+                break;
             case Header::kCallId:
+                if (is_first(field, request.call_id)) write_copied(writer, field);
+                break;
             case Header::kCseq:
-                write_copied(writer, field);
+                if (is_first(field, request.cseq)) write_copied(writer, field);
                 break;
             default:
                 break;

@@ -93,6 +93,16 @@ TEST(Reply, TagOnlyWhereItIsDue) {
     EXPECT_NE(tagged.find("bob@example.com>;tag=zz\r\n"), std::string::npos);
 }
 
+TEST(Reply, OfSeveralTheFirstIsRepeated) {
+    std::string many = "To: <sip:bob@example.com>\r\n";
+    for (int i = 0; i < 40; ++i) many += "To: <sip:c@example.com>\r\nCall-ID: b\r\n";
+    const std::string text = reply_to(with("To: <sip:bob@example.com>\r\n", many));
+    Message reply;
+    ASSERT_EQ(parse(text, reply), Error::kNone);  // one of each
+    EXPECT_TRUE(reply.to.value.starts_with("<sip:bob@example.com>;tag="));
+    EXPECT_LT(text.size(), 500U);
+}
+
 TEST(Reply, ExtraHeadersAndNoServer) {
     const std::string text = reply_to(kInvite, {420, "Bad Extension", "", "Unsupported: foo\r\n"});
     EXPECT_TRUE(text.ends_with("INVITE\r\nUnsupported: foo\r\nContent-Length: 0\r\n\r\n")) << text;
