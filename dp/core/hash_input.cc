@@ -84,6 +84,7 @@ public:
             fits_ = false;
             return;
         }
+        if (text.empty()) return;  // perhaps one that was never set: memcpy() takes no null
         std::memcpy(buffer_.data() + used_, text.data(), text.size());
         used_ += text.size();
     }
