@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "dp/core/checks.h"
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
 #include "dp/core/rewrite.h"
@@ -40,10 +41,9 @@ void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch&
     sip::Message& message = scratch.message;
     if (sip::parse(scratch.frame.payload, message) != sip::Error::kNone || last < 3) return;
     if (message.is_reply()) return;
-    sip::parse_from_to(message.from.value, message.from_addr);
-    sip::parse_from_to(message.to.value, message.to_addr);
+    if (!core::read_addresses(message)) return;
     sip::Uri uri;
-    if (!sip::parse_uri(message.request_uri, uri) || last < 4) return;
+    if (!sip::parse_uri(message.request_uri, uri, &message.index) || last < 4) return;
     context.transaction = sip::transaction_number(tables.secret, message);
     if (last < 5) return;
     const core::LooseRoute route = core::loose_route(context);
