@@ -168,9 +168,7 @@ void add_reply_edits(Context& context) noexcept {
     sip::EditList& edits = context.scratch.edits;
 
     // The whole header field if our Via is alone in it, else this value and its comma.
-    std::string_view rest;
-    sip::Via ignored;
-    sip::parse_via(reply.via.value, ignored, rest, &reply.index);
+    const std::string_view rest = sip::behind_top_via(reply);
     if (rest.empty()) {
         edits.remove(reply.via.line);
     } else {

@@ -65,6 +65,10 @@ bool is_keepalive(std::string_view datagram) noexcept;
 bool parse_via(std::string_view text, Via& via, std::string_view& rest,
                const TextIndex* index = nullptr) noexcept;
 
+// What stands behind the comma that ends the topmost Via, in the same header field. Null data()
+// when there is no comma. REQUIRES: message.top_via was parsed.
+std::string_view behind_top_via(const Message& message) noexcept;
+
 // Finds the second Via value of the message (in the same field or the next one), for a reply.
 // False if there is none or it does not parse.
 bool find_second_via(const Message& message, Via& via) noexcept;

@@ -111,12 +111,17 @@ bool parse_via(std::string_view text, Via& via, std::string_view& rest,
     return true;
 }
 
+std::string_view behind_top_via(const Message& message) noexcept {
+    Cursor cursor(between(end_of(message.top_via.value), end_of(message.via.value)));
+    cursor.skip_lws();
+    return cursor.take(',') ? cursor.rest() : std::string_view();
+}
+
 bool find_second_via(const Message& message, Via& via) noexcept {
     if (message.top_via.value.empty()) return false;  // none, or broken
-    const char* const behind = end_of(message.top_via.value);
-    Cursor cursor(between(behind, end_of(message.via.value)));
+    const std::string_view behind = behind_top_via(message);
     std::string_view rest;
-    if (cursor.take_separator(',')) return parse_via(cursor.rest(), via, rest, &message.index);
+    if (behind.data() != nullptr) return parse_via(behind, via, rest, &message.index);
     return message.second_via.present() &&
            parse_via(message.second_via.value, via, rest, &message.index);
 }
