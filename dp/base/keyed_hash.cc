@@ -72,28 +72,7 @@ std::uint64_t siphash(const HashKey& key, ConstBytes data) noexcept {
     return v0 ^ v1 ^ v2 ^ v3;
 }
 
-}  // namespace
-
-std::uint64_t siphash_2_4(const HashKey& key, ConstBytes data) noexcept {
-    return siphash<2, 4>(key, data);
-}
-
-std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept {
-    return siphash<1, 3>(key, data);
-}
-
-Secret Secret::derive(ConstBytes master) noexcept {
-    // Each key is two SipHash outputs over a label, under a key made from the whole master.
-    const HashKey root{siphash_2_4({0, 1}, master), siphash_2_4({2, 3}, master)};
-    const auto derived = [&root](std::uint8_t use) {
-        const std::uint8_t first[] = {use, 0};
-        const std::uint8_t second[] = {use, 1};
-        return HashKey{siphash_2_4(root, first), siphash_2_4(root, second)};
-    };
-    return Secret{derived(1), derived(2), derived(3), derived(4), derived(5), derived(6)};
-}
-
-void write_hex64(std::uint64_t value, char* out) noexcept {
+[[gnu::always_inline]] inline void write_digits(std::uint64_t value, char* out) noexcept {
 #if defined(__SSSE3__)
     const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
                                          'c', 'd', 'e', 'f');
@@ -112,7 +91,46 @@ void write_hex64(std::uint64_t value, char* out) noexcept {
 #endif
 }
 
-bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept {
+}  // namespace
+
+std::uint64_t siphash_2_4(const HashKey& key, ConstBytes data) noexcept {
+    return siphash<2, 4>(key, data);
+}
+
+std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept {
+    return siphash<1, 3>(key, data);
+}
+
+Secret Secret::derive(ConstBytes master) noexcept {
+    // Each word is a SipHash output over a label, under a key made from the whole master.
+    const HashKey root{siphash_2_4({0, 1}, master), siphash_2_4({2, 3}, master)};
+    const auto word = [&root](std::uint8_t use, std::size_t number) {
+        const std::uint8_t label[] = {use, static_cast<std::uint8_t>(number)};
+        return siphash_2_4(root, label);
+    };
+    const auto hash_key = [&word](std::uint8_t use) { return HashKey{word(use, 0), word(use, 1)}; };
+    const auto aes_key = [&word](std::uint8_t use) {
+        return AesKey::expand({word(use, 0), word(use, 1)});
+    };
+    static_assert(TextKey::kWords <= 256);
+    Secret secret;
+    secret.text.cipher = aes_key(1);
+    secret.reply_route = aes_key(2);
+    for (std::size_t i = 0; i < TextKey::kWords; ++i) secret.text.words[i] = word(3, i);
+    secret.probe = hash_key(4);
+    secret.tag = hash_key(5);
+    secret.table = hash_key(6);
+    return secret;
+}
+
+void write_hex64(std::uint64_t value, char* out) noexcept { write_digits(value, out); }
+
+void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept {
+    write_digits(first, out);
+    write_digits(second, out + 16);
+}
+
+bool parse_hex64_plain(std::string_view text, std::uint64_t& value) noexcept {
     if (text.size() != 16) return false;
     std::uint64_t result = 0;
     for (const char c : text) {
@@ -128,6 +146,29 @@ bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept {
     }
     value = result;
     return true;
+}
+
+bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept {
+    if (text.size() != 16) return false;
+#if defined(__SSSE3__)
+    const __m128i chars = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+    // Either less its zero, as numbers without sign: 9 and 5 at most if it is one of that kind.
+    const __m128i digit = _mm_sub_epi8(chars, _mm_set1_epi8('0'));
+    const __m128i letter = _mm_sub_epi8(chars, _mm_set1_epi8('a'));
+    const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    const __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    if (_mm_movemask_epi8(_mm_or_si128(is_digit, is_letter)) != 0xffff) return false;
+    const __m128i of_letter = _mm_add_epi8(letter, _mm_set1_epi8(10));
+    const __m128i nibbles =
+        _mm_or_si128(_mm_and_si128(is_digit, digit), _mm_and_si128(is_letter, of_letter));
+    // Pairs of them to bytes, the first one times 16; the first byte of the text is the highest.
+    const __m128i pairs = _mm_maddubs_epi16(nibbles, _mm_set1_epi16(0x0110));
+    const __m128i bytes = _mm_packus_epi16(pairs, pairs);
+    value = __builtin_bswap64(static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes)));
+    return true;
+#else
+    return parse_hex64_plain(text, value);
+#endif
 }
 
 }  // namespace lb

@@ -1,14 +1,15 @@
 #pragma once
 
-// SipHash (Aumasson and Bernstein, 2012) with 64-bit output: the keyed function behind our Via
-// branch, the dialog cookie and the seeds of tables that strangers could otherwise fill with
-// collisions.
+// SipHash (Aumasson and Bernstein, 2012) with 64-bit output: the keyed function behind the seeds of
+// tables that strangers could otherwise fill with collisions, and behind all keys. What is asked
+// for once a packet is in text_mac.h.
 
 #include <array>
 #include <cstdint>
 #include <string_view>
 
 #include "dp/base/bytes.h"
+#include "dp/base/text_mac.h"
 
 namespace lb {
 
@@ -24,12 +25,11 @@ std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept;
 // What a fleet shares (design.md 6.5): one master secret, from which each use gets a key of its
 // own.
 struct Secret {
-    HashKey branch;       // Via branch: transaction part
-    HashKey reply_route;  // Via branch: where the reply must go next
-    HashKey cookie;       // dialog cookie in our Record-Route
-    HashKey probe;        // the prober's branch mark
-    HashKey tag;          // To tag of local replies
-    HashKey table;        // per-process hash tables
+    TextKey text;        // Via branch: transaction part; dialog cookie in our Record-Route
+    AesKey reply_route;  // Via branch: where the reply must go next
+    HashKey probe;       // the prober's branch mark
+    HashKey tag;         // To tag of local replies
+    HashKey table;       // per-process hash tables
 
     // REQUIRES: at least 16 bytes of entropy in `master`; any length is accepted.
     static Secret derive(ConstBytes master) noexcept;
@@ -37,7 +37,11 @@ struct Secret {
 
 // 16 lower-case hex digits, and back. REQUIRES: 16 writable chars.
 void write_hex64(std::uint64_t value, char* out) noexcept;
+// Two of them. REQUIRES: 32 writable chars.
+void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept;
 // False when `text` is not exactly 16 lower-case hex digits.
 bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept;
+// The same, digit by digit: for processors without SSSE3, and for tests.
+bool parse_hex64_plain(std::string_view text, std::uint64_t& value) noexcept;
 
 }  // namespace lb

@@ -12,47 +12,8 @@ namespace {
 
 constexpr std::string_view kMagicCookie = "z9hG4bK";
 
-// SipHash over a list of texts. Each goes in with its length, so that no two lists are the same
-// bytes. A list that does not fit the buffer is folded: what was collected is replaced by its hash.
-class Digest {
-public:
-    explicit Digest(const HashKey& key) noexcept : key_(key) {}
-
-    void add(std::string_view text) noexcept {
-        const auto size = static_cast<std::uint32_t>(text.size());
-        append(reinterpret_cast<const char*>(&size), sizeof size);
-        append(text.data(), text.size());
-    }
-    void add_number(std::uint64_t number) noexcept {
-        append(reinterpret_cast<const char*>(&number), sizeof number);
-    }
-    std::uint64_t value() const noexcept {
-        return siphash_1_3(key_, as_bytes({buffer_.data(), used_}));
-    }
-
-private:
-    void append(const char* from, std::size_t size) noexcept {
-        while (size > buffer_.size() - used_) {
-            const std::size_t part = buffer_.size() - used_;
-            std::memcpy(buffer_.data() + used_, from, part);
-            used_ = buffer_.size();
-            fold();
-            from += part;
-            size -= part;
-        }
-        copy_short(buffer_.data() + used_, from, size);
-        used_ += size;
-    }
-    void fold() noexcept {
-        const std::uint64_t hash = value();
-        std::memcpy(buffer_.data(), &hash, sizeof hash);
-        used_ = sizeof hash;
-    }
-
-    HashKey key_;
-    std::array<char, 512> buffer_;
-    std::size_t used_ = 0;
-};
+// The `number` of text_mac() for each use of it.
+enum Use : std::uint64_t { kTransaction = 1, kOldTransaction = 2, kCookie = 3 };
 
 std::string_view tag_of(const HeaderField& field) noexcept {
     NameAddr parsed;
@@ -62,26 +23,31 @@ std::string_view tag_of(const HeaderField& field) noexcept {
 // A client of RFC 2543 makes no unique branch: the fields of RFC 3261 16.11 stand in for it.
 // INVITE, its ACK and its CANCEL differ in the To tag, which therefore counts for other methods
 // only.
-void add_rfc2543(Digest& digest, const Message& request) noexcept {
+[[gnu::noinline]] std::uint64_t old_transaction_number(const TextKey& key,
+                                                       const Message& request) noexcept {
     const bool invite_like = request.method == Method::kInvite || request.method == Method::kAck ||
                              request.method == Method::kCancel;
-    digest.add(request.request_uri);
-    digest.add(request.top_via.branch);
-    digest.add(request.top_via.sent_by);
-    digest.add(tag_of(request.from));
-    digest.add(invite_like ? std::string_view() : tag_of(request.to));
-    digest.add(request.call_id.value);
-    digest.add_number(request.cseq_number);
+    const std::string_view to_tag = invite_like ? std::string_view() : tag_of(request.to);
+    char cseq[sizeof request.cseq_number];
+    std::memcpy(cseq, &request.cseq_number, sizeof cseq);
+
+    std::uint64_t number = kOldTransaction;
+    number = text_mac(key, number, request.request_uri, request.top_via.branch);
+    number = text_mac(key, number, request.top_via.sent_by, tag_of(request.from));
+    number = text_mac(key, number, to_tag, request.call_id.value);
+    return text_mac(key, number, {cseq, sizeof cseq}, "");
 }
 
-std::uint64_t route_mac(const Secret& secret, std::uint64_t transaction,
+// AES of one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
+std::uint64_t route_mac(const AesKey& key, std::uint64_t transaction,
                         const Endpoint& endpoint) noexcept {
-    std::array<std::uint8_t, 8 + 16 + 2 + 1> bytes{};
-    std::memcpy(bytes.data(), &transaction, 8);
-    std::memcpy(bytes.data() + 8, endpoint.address.data(), endpoint.address.size());
-    store_be16(bytes.data() + 24, endpoint.port);
-    bytes[26] = static_cast<std::uint8_t>(endpoint.address.family());
-    return siphash_1_3(secret.reply_route, bytes);
+    const IpAddress& address = endpoint.address;
+    const std::uint64_t rest = static_cast<std::uint64_t>(address.family()) << 48 |
+                               static_cast<std::uint64_t>(endpoint.port) << 32;
+    if (!address.is_ipv6())
+        return aes_encrypt(key, {transaction, rest | load_be32(address.data())}).low;
+    const AesBlock chained = aes_encrypt(key, {transaction, rest});
+    return aes_encrypt(key, {chained.low ^ address.word(1), chained.high ^ address.word(9)}).low;
 }
 
 std::uint64_t probe_mac(const Secret& secret, std::uint64_t number) noexcept {
@@ -93,8 +59,7 @@ std::uint64_t probe_mac(const Secret& secret, std::uint64_t number) noexcept {
 void write_branch(std::string_view prefix, std::uint64_t first, std::uint64_t second,
                   char* out) noexcept {
     std::memcpy(out, prefix.data(), prefix.size());
-    write_hex64(first, out + prefix.size());
-    write_hex64(second, out + prefix.size() + 16);
+    write_hex128(first, second, out + prefix.size());
 }
 
 bool read_branch(std::string_view prefix, std::string_view branch, std::uint64_t& first,
@@ -111,21 +76,17 @@ bool is_unicast(const IpAddress& address) noexcept {
 }  // namespace
 
 std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept {
-    Digest digest(secret.branch);
     const Via& via = request.top_via;
     // The bare cookie marks nothing unique (RFC 4475 3.3.14).
-    if (via.branch.starts_with(kMagicCookie) && via.branch.size() > kMagicCookie.size()) {
-        digest.add(via.branch);
-        digest.add(via.sent_by);
-    } else {
-        add_rfc2543(digest, request);
-    }
-    return digest.value();
+    if (via.branch.starts_with(kMagicCookie) && via.branch.size() > kMagicCookie.size())
+        return text_mac(secret.text, kTransaction, via.branch, via.sent_by);
+    return old_transaction_number(secret.text, request);
 }
 
 void write_relay_branch(const Secret& secret, std::uint64_t transaction, const Endpoint& reply_to,
                         char* out) noexcept {
-    write_branch(kRelayBranch, transaction, route_mac(secret, transaction, reply_to), out);
+    write_branch(kRelayBranch, transaction, route_mac(secret.reply_route, transaction, reply_to),
+                 out);
 }
 
 bool check_relay_branch(const Secret& secret, std::string_view branch,
@@ -133,7 +94,7 @@ bool check_relay_branch(const Secret& secret, std::string_view branch,
     std::uint64_t transaction = 0;
     std::uint64_t mac = 0;
     return read_branch(kRelayBranch, branch, transaction, mac) &&
-           mac == route_mac(secret, transaction, reply_to);
+           mac == route_mac(secret.reply_route, transaction, reply_to);
 }
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept {
@@ -151,7 +112,7 @@ bool check_probe_branch(const Secret& secret, std::string_view branch,
 }
 
 std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept {
-    return siphash_1_3(secret.cookie, as_bytes(call_id));
+    return text_mac(secret.text, kCookie, call_id, "");
 }
 
 std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {

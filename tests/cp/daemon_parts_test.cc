@@ -49,7 +49,7 @@ protected:
 };
 
 bool same(const Secret& a, const Secret& b) {
-    return a.branch.k0 == b.branch.k0 && a.cookie.k1 == b.cookie.k1;
+    return a.text.words == b.text.words && a.tag.k1 == b.tag.k1;
 }
 
 TEST_F(SecretFileTest, IsMadeOnceAndStays) {

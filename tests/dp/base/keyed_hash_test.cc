@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,16 +73,24 @@ TEST(SipHash, AgreesWithItsSlowTwinAtEveryLength) {
 }
 
 TEST(Secret, GivesEachUseAKeyOfItsOwn) {
-    const Secret secret = Secret::derive(as_bytes("sixteen bytes of entropy"));
-    const HashKey* const keys[] = {&secret.branch, &secret.reply_route, &secret.cookie,
-                                   &secret.probe,  &secret.tag,         &secret.table};
-    for (const HashKey* a : keys) {
-        for (const HashKey* b : keys) {
-            EXPECT_EQ(a == b, a->k0 == b->k0 && a->k1 == b->k1);
+    const auto words_of = [](std::string_view master) {
+        const Secret secret = Secret::derive(as_bytes(master));
+        std::vector<std::uint64_t> words(secret.text.words.begin(), secret.text.words.end());
+        for (const HashKey& key : {secret.probe, secret.tag, secret.table}) {
+            words.push_back(key.k0);
+            words.push_back(key.k1);
         }
-    }
-    EXPECT_EQ(Secret::derive(as_bytes("sixteen bytes of entropy")).branch.k0, secret.branch.k0);
-    EXPECT_NE(Secret::derive(as_bytes("sixteen bytes of entropz")).branch.k0, secret.branch.k0);
+        for (const AesKey& key : {secret.text.cipher, secret.reply_route}) {
+            const auto first = std::bit_cast<std::array<std::uint64_t, 22>>(key.rounds);
+            words.insert(words.end(), first.begin(), first.end());
+        }
+        return words;
+    };
+    const auto words = words_of("sixteen bytes of entropy");
+    EXPECT_EQ(std::set(words.begin(), words.end()).size(), words.size());
+    EXPECT_EQ(words_of("sixteen bytes of entropy"), words);
+    const auto others = words_of("sixteen bytes of entropz");
+    for (std::size_t i = 0; i < words.size(); ++i) EXPECT_NE(words[i], others[i]) << i;
 }
 
 TEST(Hex64, RoundTripsAndRefusesTheRest) {
@@ -92,7 +102,35 @@ TEST(Hex64, RoundTripsAndRefusesTheRest) {
     EXPECT_EQ(value, 0x0123456789abcdefULL);
     EXPECT_FALSE(parse_hex64("0123456789ABCDEF", value));
     EXPECT_FALSE(parse_hex64("0123456789abcde", value));
+    EXPECT_FALSE(parse_hex64("0123456789abcdef0", value));
     EXPECT_FALSE(parse_hex64("0123456789abcdeg", value));
+    EXPECT_FALSE(parse_hex64("", value));
+    EXPECT_EQ(value, 0x0123456789abcdefULL) << "as it was";
+}
+
+TEST(Hex64, ReadsEveryCharacterAtEveryPlaceAsDigitByDigit) {
+    for (std::size_t at = 0; at < 16; ++at) {
+        for (int c = 0; c < 256; ++c) {
+            std::string text = "0f1e2d3c4b5a6978";
+            text[at] = static_cast<char>(c);
+            std::uint64_t value = 1, plain = 1;
+            ASSERT_EQ(parse_hex64(text, value), parse_hex64_plain(text, plain)) << text;
+            ASSERT_EQ(value, plain) << text;
+        }
+    }
+    std::mt19937_64 random(6);
+    for (int i = 0; i < 1000; ++i) {
+        const std::uint64_t number = random();
+        char text[48];
+        write_hex64(number, text);
+        write_hex128(number, ~number, text + 16);
+        std::uint64_t value = 0;
+        ASSERT_TRUE(parse_hex64({text, 16}, value));
+        ASSERT_EQ(value, number);
+        ASSERT_EQ(std::string_view(text, 16), std::string_view(text + 16, 16));
+        ASSERT_TRUE(parse_hex64({text + 32, 16}, value));
+        ASSERT_EQ(value, ~number);
+    }
 }
 
 }  // namespace

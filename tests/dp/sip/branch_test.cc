@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "dp/sip/parser.h"
 #include "tests/dp/sip/sample.h"
@@ -91,6 +93,39 @@ TEST(Branch, RelayBranchChecksTransactionAndReplyAddress) {
         std::string changed = branch;
         changed[i] = changed[i] == '1' ? '2' : '1';
         EXPECT_FALSE(check_relay_branch(kSecret, changed, to)) << i;
+    }
+}
+
+// Whatever part of the endpoint differs: any bit of the address, the port or the family.
+TEST(Branch, RelayBranchIsForOneEndpoint) {
+    std::vector<Endpoint> endpoints{{}, {IpAddress(), 5060}};
+    const auto add = [&](std::string_view text) {
+        const Endpoint endpoint = *Endpoint::parse(text);
+        endpoints.push_back(endpoint);
+        const ConstBytes bytes = endpoint.address.bytes();
+        for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+            std::array<std::uint8_t, 16> changed{};
+            std::copy(bytes.begin(), bytes.end(), changed.begin());
+            changed[bit / 8] = static_cast<std::uint8_t>(changed[bit / 8] ^ 1 << bit % 8);
+            endpoints.push_back({endpoint.address.is_ipv4() ? IpAddress::from_ipv4(changed.data())
+                                                            : IpAddress::from_ipv6(changed.data()),
+                                 endpoint.port});
+        }
+        for (unsigned bit = 0; bit < 16; ++bit) {
+            endpoints.push_back(
+                {endpoint.address, static_cast<std::uint16_t>(endpoint.port ^ 1U << bit)});
+        }
+    };
+    add("192.0.2.10:5060");
+    add("[c000:20a::]:5060");  // the same first bytes
+    for (const Endpoint& made_for : endpoints) {
+        std::array<char, kBranchSize> text;
+        write_relay_branch(kSecret, 7, made_for, text.data());
+        for (const Endpoint& asked : endpoints) {
+            EXPECT_EQ(check_relay_branch(kSecret, {text.data(), text.size()}, asked),
+                      asked == made_for)
+                << made_for.text() << " and " << asked.text();
+        }
     }
 }
 
