@@ -2,9 +2,17 @@
 
 // Which header a line begins with, among those that Message needs.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "dp/sip/message.h"
 #include "dp/sip/text.h"
 
 namespace lb::sip {
@@ -28,6 +36,43 @@ enum class Header : std::uint8_t {
     kProxyAuthorization,
     kCount,
 };
+
+// Where Message keeps the first header field of a kind: an offset, or 0.
+constexpr std::uint16_t slot_of(Header header) noexcept {
+    switch (header) {
+        case Header::kFrom:
+            return offsetof(Message, from);
+        case Header::kTo:
+            return offsetof(Message, to);
+        case Header::kCallId:
+            return offsetof(Message, call_id);
+        case Header::kCseq:
+            return offsetof(Message, cseq);
+        case Header::kMaxForwards:
+            return offsetof(Message, max_forwards);
+        case Header::kContentLength:
+            return offsetof(Message, content_length);
+        case Header::kContact:
+            return offsetof(Message, contact);
+        case Header::kRecordRoute:
+            return offsetof(Message, record_route);
+        case Header::kRequire:
+            return offsetof(Message, require);
+        case Header::kProxyRequire:
+            return offsetof(Message, proxy_require);
+        case Header::kAuthorization:
+            return offsetof(Message, authorization);
+        case Header::kProxyAuthorization:
+            return offsetof(Message, proxy_authorization);
+        default:
+            return 0;
+    }
+}
+
+// True for those of which a second one is an error.
+constexpr bool stands_once(Header header) noexcept {
+    return header >= Header::kFrom && header <= Header::kContentLength;
+}
 
 struct HeaderStart {
     Header header = Header::kOther;
@@ -121,5 +166,134 @@ inline constexpr Name kProxyAuthorization("proxy-authorization");
             return {};
     }
 }
+
+// The same for lines as they usually are: a whole name, its colon right behind it, told by one look
+// at its first three characters and one compare of sixteen bytes.
+class HeaderTable {
+public:
+    // Names with the same first three characters follow each other by `next`.
+    struct alignas(16) Entry {
+        std::array<std::uint8_t, 16> name{};  // lower case, with its colon; 0xff behind that
+        std::array<std::uint8_t, 16> fold{};  // 0x20 under letters; 0xff behind the colon
+        std::uint16_t slot = 0;               // offset in Message of its HeaderField; 0: none
+        std::uint8_t size = 0;                // with the colon
+        std::uint16_t next = 0;               // offset of the entry to try then; 0: none
+        Header header = Header::kOther;
+    };
+    static constexpr std::size_t kReadable = 16;  // bytes that find() looks at
+
+    enum class Match : std::uint8_t { kOther, kUsual, kUnusual };
+
+    consteval HeaderTable() {
+        add("via:", Header::kVia);
+        add("from:", Header::kFrom);
+        add("to:", Header::kTo);
+        add("call-id:", Header::kCallId);
+        add("cseq:", Header::kCseq);
+        add("max-forwards:", Header::kMaxForwards);
+        add("content-length:", Header::kContentLength);
+        add("contact:", Header::kContact);
+        add("route:", Header::kRoute);
+        add("record-route:", Header::kRecordRoute);
+        add("require:", Header::kRequire);
+        add("proxy-require:", Header::kProxyRequire);
+        add("authorization:", Header::kAuthorization);
+        add_longer("proxy-authoriza");
+    }
+
+    // kUsual: `entry` is the header's. kOther: a header that Message does not need. kUnusual:
+    // neither is certain, classify() tells. REQUIRES: kReadable readable bytes.
+    [[gnu::always_inline]] inline Match find(const char* line, const Entry*& entry) const noexcept {
+        std::uint32_t word;
+        std::memcpy(&word, line, 4);
+        std::size_t offset = buckets_[bucket_of(word)];
+        while (offset != 0) {
+            entry = entry_at(offset);
+            const unsigned unlike = differences(line, *entry);
+            if (unlike == 0) [[likely]]
+                return Match::kUsual;
+            // Equal up to the colon: there may be a blank in front of it.
+            if (static_cast<unsigned>(__builtin_ctz(unlike)) + 1 >= entry->size) [[unlikely]]
+                return Match::kUnusual;
+            offset = entry->next;
+        }
+        return may_be_ours(word) ? Match::kUnusual : Match::kOther;
+    }
+
+private:
+    static constexpr std::size_t kBuckets = 128;
+
+    // Of the first three characters, in any letter case.
+    static constexpr std::size_t bucket_of(std::uint32_t word) noexcept {
+        const std::uint32_t letters = (word | 0x202020) << 8;
+        return letters * std::uint32_t{0x9e3779b1} >> 25;
+    }
+
+    // Of a line that no entry fits: a compact name ("t:"), or a blank or line end among the first
+    // three characters ("to :").
+    static constexpr bool may_be_ours(std::uint32_t word) noexcept {
+        const bool compact = (word & 0xff00) == ':' << 8;
+        const bool blank = ((word - 0x212121) & ~word & 0x808080) != 0;  // a byte below 0x21
+        return compact || blank;
+    }
+
+    // A bit for each byte that is not the entry's.
+    static unsigned differences(const char* line, const Entry& entry) noexcept {
+#if defined(__SSE2__)
+        const auto load = [](const void* at) {
+            return _mm_loadu_si128(static_cast<const __m128i*>(at));
+        };
+        const __m128i folded = _mm_or_si128(load(line), load(entry.fold.data()));
+        const __m128i same = _mm_cmpeq_epi8(folded, load(entry.name.data()));
+        return static_cast<unsigned>(_mm_movemask_epi8(same)) ^ 0xffff;
+#else
+        unsigned unlike = 0;
+        for (unsigned i = 0; i < 16; ++i) {
+            const auto byte = static_cast<std::uint8_t>(line[i]);
+            unlike |= static_cast<unsigned>((byte | entry.fold[i]) != entry.name[i]) << i;
+        }
+        return unlike;
+#endif
+    }
+
+    // The front of a name that is too long for one compare: what begins so is never kUsual.
+    consteval void add_longer(std::string_view front) {
+        add(front, Header::kBroken);
+        entries_[used_].name[15] = 0;  // unlike whatever is there
+        entries_[used_].size = 16;
+    }
+
+    consteval void add(std::string_view name, Header header) {
+        Entry& entry = entries_[++used_];
+        entry.name.fill(0xff);
+        entry.fold.fill(0xff);
+        for (std::size_t i = 0; i < name.size(); ++i) {
+            entry.name[i] = static_cast<std::uint8_t>(name[i]);
+            entry.fold[i] = is_letter(name[i]) ? 0x20 : 0;
+        }
+        entry.size = static_cast<std::uint8_t>(name.size());
+        entry.header = header;
+        entry.slot = slot_of(header);
+        std::uint32_t word = 0;
+        for (std::size_t i = 0; i < 3; ++i) {
+            word |= static_cast<std::uint32_t>(entry.name[i]) << (8 * i);
+        }
+        std::uint16_t& first = buckets_[bucket_of(word)];
+        entry.next = first;
+        first = static_cast<std::uint16_t>(used_ * sizeof(Entry));
+    }
+
+    // Offsets, not numbers: what is found is looked at with no arithmetic in between.
+    const Entry* entry_at(std::size_t offset) const noexcept {
+        return reinterpret_cast<const Entry*>(reinterpret_cast<const char*>(entries_.data()) +
+                                              offset);
+    }
+
+    std::array<Entry, 15> entries_{};  // the first one is none
+    std::array<std::uint16_t, kBuckets> buckets_{};
+    std::uint8_t used_ = 0;
+};
+
+inline constexpr HeaderTable kHeaderTable;
 
 }  // namespace lb::sip

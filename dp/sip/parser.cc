@@ -1,6 +1,7 @@
 #include "dp/sip/parser.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
@@ -77,33 +78,6 @@ std::string_view skip_line_ends(std::string_view text) noexcept {
     return text.substr(at);
 }
 
-// Where a header field of a kind is kept, and whether it may stand only once.
-struct Slot {
-    std::uint16_t offset = 0;  // in Message; 0: not in a slot
-    bool only_one = false;
-};
-
-// One per Header, in enum order.
-constexpr std::array kSlots{
-    Slot{},  // kOther
-    Slot{},  // kBroken
-    Slot{},  // kVia
-    Slot{offsetof(Message, from), true},
-    Slot{offsetof(Message, to), true},
-    Slot{offsetof(Message, call_id), true},
-    Slot{offsetof(Message, cseq), true},
-    Slot{offsetof(Message, max_forwards), true},
-    Slot{offsetof(Message, content_length), true},
-    Slot{offsetof(Message, contact), false},
-    Slot{},  // kRoute
-    Slot{offsetof(Message, record_route), false},
-    Slot{offsetof(Message, require), false},
-    Slot{offsetof(Message, proxy_require), false},
-    Slot{offsetof(Message, authorization), false},
-    Slot{offsetof(Message, proxy_authorization), false},
-};
-static_assert(kSlots.size() == static_cast<std::size_t>(Header::kCount));
-
 HeaderField& slot_at(Message& message, std::uint16_t offset) noexcept {
     return *reinterpret_cast<HeaderField*>(reinterpret_cast<char*>(&message) + offset);
 }
@@ -112,7 +86,7 @@ HeaderField& slot_at(Message& message, std::uint16_t offset) noexcept {
 // may stand only once has no meaning (RFC 4475 3.3.8, 3.3.9).
 void keep_second(Header header, const HeaderField& first, const HeaderField& field,
                  FirstError& errors) noexcept {
-    if (!kSlots[static_cast<std::size_t>(header)].only_one) return;
+    if (!stands_once(header)) return;
     if (header == Header::kContentLength && first.value == field.value) return;
     errors.note(Error::kDuplicateHeader);
 }
@@ -128,13 +102,10 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
     message.routes[message.routes_count++] = field;
 }
 
-[[gnu::always_inline]] inline void keep(Header header, const HeaderField& field, Message& message,
-                                        FirstError& errors) noexcept {
-    const Slot slot = kSlots[static_cast<std::size_t>(header)];
-    if (slot.offset != 0) {
-        HeaderField& place = slot_at(message, slot.offset);
-        if (place.present()) [[unlikely]]
-            return keep_second(header, place, field, errors);
+void keep(Header header, const HeaderField& field, Message& message, FirstError& errors) noexcept {
+    if (const std::uint16_t slot = slot_of(header)) {
+        HeaderField& place = slot_at(message, slot);
+        if (place.present()) return keep_second(header, place, field, errors);
         place = field;
         return;
     }
@@ -143,25 +114,47 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
     errors.note(Error::kHeaderLine);
 }
 
-// What is between two places without LWS at its ends; nearly always that is one space in front and
-// CR LF behind.
-[[gnu::always_inline]] inline std::string_view value_of(const char* begin,
-                                                        const char* end) noexcept {
-    const char* const first = begin + (*begin == ' ');
-    const bool usual =
-        end - first >= 3 && end[-1] == '\n' && end[-2] == '\r' && *first > ' ' && end[-3] > ' ';
-    return usual ? between(first, end - 2) : trimmed(between(begin, end));
+// Whatever the line is. REQUIRES: a line with its end.
+[[gnu::noinline]] void read_any_header(const char* begin, const char* end, Message& message,
+                                       FirstError& errors) noexcept {
+    const HeaderStart start = classify(between(begin, end));
+    if (start.header == Header::kOther) return;
+    const std::string_view value = trimmed(between(begin + start.value, end));
+    keep(start.header, {between(begin, end), value}, message, errors);
 }
 
-// REQUIRES: a line of at least one byte, its end included.
+// What is behind a colon and in front of a line's end, if there is one space in front of it and CR
+// LF behind, as nearly always: true. REQUIRES: a line end in front of `end`, and two bytes in front
+// of `begin`.
+[[gnu::always_inline]] inline bool take_usual_value(const char* begin, const char* end,
+                                                    std::string_view& value) noexcept {
+    if (begin[0] != ' ' || begin[1] <= ' ' || end[-2] != '\r' || end[-3] <= ' ') return false;
+    value = between(begin + 1, end - 2);
+    return true;
+}
+
+// The same as read_any_header(), for what lines usually are. REQUIRES: a line with its end;
+// HeaderTable::kReadable readable bytes from its begin on.
 [[gnu::always_inline]] inline void read_header(const char* begin, const char* end, Message& message,
                                                FirstError& errors) noexcept {
-    const std::string_view line = between(begin, end);
-    const HeaderStart start = classify(line);
-    if (start.header == Header::kOther) return;
-    const char* const value = begin + start.value;
-    const std::string_view text = value == end ? between(end, end) : value_of(value, end);
-    keep(start.header, {line, text}, message, errors);
+    using Match = HeaderTable::Match;
+    const HeaderTable::Entry* entry;
+    const Match match = kHeaderTable.find(begin, entry);
+    if (match == Match::kOther) return;
+    std::string_view value;
+    if (match == Match::kUsual && take_usual_value(begin + entry->size, end, value)) [[likely]] {
+        const HeaderField field{between(begin, end), value};
+        if (entry->slot != 0) [[likely]] {
+            HeaderField& place = slot_at(message, entry->slot);
+            if (!place.present()) [[likely]] {
+                place = field;
+                return;
+            }
+        } else if (entry->header == Header::kVia) {
+            return keep_via(message, field);
+        }
+    }
+    read_any_header(begin, end, message, errors);
 }
 
 // Header lines 1 .. lines-1; a line that begins with a blank belongs to the one before it.
@@ -169,23 +162,83 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     const TextIndex& index = message.index;
     const char* const text = message.text.data();
     const std::uint32_t count = index.closed ? index.lines - 1 : index.lines;
-    const char* begin = text + index.line_ends[0];
-    if (count > 1 && is_blank(*begin)) errors.note(Error::kHeaderLine);
     const std::uint32_t* next = index.line_ends.data() + 1;
     const std::uint32_t* const last = index.line_ends.data() + count;
+    const char* begin = text + next[-1];
+    if (next < last && is_blank(*begin)) errors.note(Error::kHeaderLine);
+
+    // As long as there are bytes enough behind a line's begin, and one behind its end.
+    const std::uint32_t* safe = index.closed ? last : last - 1;
+    const std::size_t size = message.text.size();
+    while (safe > next && safe[-2] + HeaderTable::kReadable > size) --safe;
+    while (next < safe) {
+        const char* end = text + *next++;
+        if (*end <= ' ') [[unlikely]] {
+            while (next < last && is_blank(*end)) end = text + *next++;
+        }
+        read_header(begin, end, message, errors);
+        begin = end;
+    }
     while (next < last) {
         const char* end = text + *next++;
-        while (next < last && *end <= ' ' && is_blank(*end)) end = text + *next++;
-        read_header(begin, end, message, errors);
+        while (next < last && is_blank(*end)) end = text + *next++;
+        read_any_header(begin, end, message, errors);
         begin = end;
     }
 }
 
+// Digits to a number, at most `max`: those of a short text without a loop. REQUIRES: eight bytes of
+// the message in front of its end.
+[[gnu::always_inline]] inline bool parse_value(std::string_view digits, std::uint32_t max,
+                                               std::uint32_t& number) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    if (digits.size() - 1 < 8) [[likely]] {
+        std::uint64_t bytes;
+        std::memcpy(&bytes, end_of(digits) - 8, 8);
+        bytes ^= 0x3030303030303030;
+        bytes &= ~std::uint64_t{0} << (64 - 8 * digits.size());  // zeros in front of the first
+        if ((((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080) != 0) return false;
+        bytes = bytes * 10 + (bytes >> 8);
+        bytes = (bytes & 0x00ff00ff00ff00ff) * 100 + (bytes >> 16 & 0x00ff00ff00ff00ff);
+        number = static_cast<std::uint32_t>((bytes & 0xffff) * 10000 + (bytes >> 32 & 0xffff));
+        return number <= max;
+    }
+    std::uint64_t any = 0;
+    const bool good = parse_number(digits, max, any);
+    number = static_cast<std::uint32_t>(any);
+    return good;
+}
+
+// Two texts of one size, of which eight bytes are readable. False for longer ones.
+bool same_short(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size() || a.size() - 1 >= 8) return false;
+    std::uint64_t first, second;
+    std::memcpy(&first, a.data(), 8);
+    std::memcpy(&second, b.data(), 8);
+    return (first ^ second) << (64 - 8 * a.size()) == 0;
+}
+
+// "4711 INVITE", with the request's own method.
+bool take_usual_cseq(Message& message) noexcept {
+    const std::string_view value = message.cseq.value;
+    const std::size_t method_size = message.method_text.size();
+    const char* const method = end_of(value) - method_size;
+    if (value.size() < method_size + 2 || method[-1] != ' ') return false;
+    if (end_of(message.text) - method < 8) return false;
+    const std::string_view digits = between(value.data(), method - 1);
+    message.cseq_method = between(method, end_of(value));
+    return same_short(message.cseq_method, message.method_text) &&
+           parse_value(digits, 0xffffffff, message.cseq_number);
+}
+
 bool parse_cseq(Message& message) noexcept {
+    if (take_usual_cseq(message)) return true;
+    message.cseq_number = 0;
+    message.cseq_method = {};
     Cursor cursor(message.cseq.value, &message.index);
-    std::uint64_t number = 0;
-    if (!parse_number(cursor.take_digits(), 0xffffffff, number)) return false;
-    message.cseq_number = static_cast<std::uint32_t>(number);
+    std::uint32_t number = 0;
+    if (!parse_value(cursor.take_digits(), 0xffffffff, number)) return false;
+    message.cseq_number = number;
     if (cursor.done() || !is_lws(*cursor.at)) return false;
     cursor.skip_lws();
     message.cseq_method = cursor.take_token();
@@ -194,24 +247,25 @@ bool parse_cseq(Message& message) noexcept {
 }
 
 bool parse_max_forwards(Message& message) noexcept {
-    std::int32_t value = 0;
-    for (const char c : message.max_forwards.value) {
-        const auto digit = static_cast<std::uint8_t>(c - '0');
-        if (digit > 9) return false;
-        value = value * 10 + digit;
-        if (value > kMaxForwardsClamp) value = kMaxForwardsClamp;
+    const std::string_view digits = message.max_forwards.value;
+    std::uint32_t number = 0;
+    if (!parse_value(digits, kMaxForwardsClamp, number)) {
+        for (const char c : digits) {
+            if (!is_digit(c)) return false;
+        }
+        number = kMaxForwardsClamp;
     }
-    if (message.max_forwards.value.empty()) return false;
-    message.max_forwards_value = value;
-    return true;
+    message.max_forwards_value = static_cast<std::int32_t>(number);
+    return !digits.empty();
 }
 
 // Cuts the message off behind Content-Length (RFC 3261 18.3).
 bool cut_body(Message& message) noexcept {
     if (!message.content_length.present()) return true;
-    std::uint64_t length = 0;
-    if (!parse_number(message.content_length.value, message.body.size(), length)) return false;
-    message.body = message.body.substr(0, static_cast<std::size_t>(length));
+    const auto size = static_cast<std::uint32_t>(message.body.size());
+    std::uint32_t length = 0;
+    if (!parse_value(message.content_length.value, size, length)) return false;
+    message.body = between(message.body.data(), message.body.data() + length);
     message.text = between(message.text.data(), end_of(message.body));
     return true;
 }
@@ -257,14 +311,14 @@ Error parse(std::string_view datagram, Message& message) noexcept {
         return error == Error::kNotSip ? error : Error::kTruncated;
     }
     FirstError errors;
-    errors.note(parse_start_line(text.substr(0, index.line_ends[0]), message));
+    errors.note(parse_start_line(between(text.data(), text.data() + index.line_ends[0]), message));
     if (errors.error == Error::kNotSip) return errors.error;
     if (index.too_many) return Error::kTooManyHeaders;
 
-    const std::uint32_t header_end = index.line_ends[index.lines - 1];
-    errors.note_unless(index.closed || header_end == text.size(), Error::kTruncated);
-    message.header = text.substr(index.line_ends[0], header_end - index.line_ends[0]);
-    message.body = text.substr(header_end);
+    const char* const header_end = text.data() + index.line_ends[index.lines - 1];
+    errors.note_unless(index.closed || header_end == end_of(text), Error::kTruncated);
+    message.header = between(text.data() + index.line_ends[0], header_end);
+    message.body = between(header_end, end_of(text));
     read_headers(message, errors);
     check_fields(message, errors);
     return errors.error;

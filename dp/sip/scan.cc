@@ -25,7 +25,7 @@ struct Scanner {
     std::size_t size;
     std::uint64_t* breaks;
     std::uint32_t lines = 0;
-    std::uint64_t feeds_before = 0;  // of the block before
+    std::uint64_t carry = 0;  // where a feed is close behind the last ones of the block before
 
     [[gnu::always_inline]] inline Scanner(std::string_view whole, TextIndex& out) noexcept
         : text(whole.data()), index(out), size(whole.size()), breaks(out.breaks.data()) {
@@ -44,28 +44,15 @@ struct Scanner {
 
     // The block at `base`. False when nothing more is to be looked for.
     [[gnu::always_inline]] inline bool take(std::size_t base, BlockMasks masks) noexcept {
-        const std::uint64_t feeds = masks.feeds;
-        *breaks++ = masks.breaks;
-        write_line_ends(static_cast<std::uint32_t>(base), feeds);
-        // The empty line ends one or two bytes behind the end of the line before it.
-        const std::uint64_t behind = feeds << 1 | feeds_before >> 63;
-        const std::uint64_t second = feeds << 2 | feeds_before >> 62;
-        const auto found = static_cast<std::uint32_t>(std::popcount(feeds));
-        if ((feeds & (behind | second)) != 0 && close(found)) return false;
-        feeds_before = feeds;
-        lines += found;
-        if (lines <= TextIndex::kLinesMax) [[likely]]
-            return true;
-        lines = TextIndex::kLinesMax;
-        index.too_many = true;
-        return false;
+        write_line_ends(static_cast<std::uint32_t>(base), masks.feeds);
+        return go_on(base, masks);
     }
 
-private:
-    // Three at a time whether they are there or not: there is room behind the last one.
+    // Writes behind the line ends that there are, without counting them yet. Three at a time
+    // whether they are there or not: there is room behind the last one.
     [[gnu::always_inline]] inline void write_line_ends(std::uint32_t base,
                                                        std::uint64_t feeds) noexcept {
-        std::uint32_t* at = index.line_ends.data() + lines;
+        std::uint32_t* at = next_line_end();
         ++base;
         do {
             for (int i = 0; i < 3; ++i) {
@@ -75,19 +62,39 @@ private:
             at += 3;
         } while (feeds != 0);
     }
+    std::uint32_t* next_line_end() noexcept { return index.line_ends.data() + lines; }
 
-    // Looks for the empty line among the latest `found` line ends.
-    [[gnu::always_inline]] inline bool close(std::uint32_t found) noexcept {
-        for (std::uint32_t i = lines; i < lines + found; ++i) {
-            if (i == 0 || i >= TextIndex::kLinesMax) continue;
-            const std::uint32_t begin = index.line_ends[i - 1];
-            const std::uint32_t length = index.line_ends[i] - begin;
-            if (length == 1 || (length == 2 && text[begin] == '\r')) {
-                lines = i + 1;
-                index.closed = true;
-                index.too_many = false;
-                return true;
-            }
+    // Counts the lines of the block at `base`, whose line ends are written.
+    [[gnu::always_inline]] inline bool go_on(std::size_t base, BlockMasks masks) noexcept {
+        const std::uint64_t feeds = masks.feeds;
+        *breaks++ = masks.breaks;
+        // The empty line ends one or two bytes behind the end of the line before it.
+        const std::uint64_t close_by = feeds << 1 | feeds << 2 | carry;
+        if ((feeds & close_by) != 0 && close(base, feeds, feeds & close_by)) return false;
+        carry = feeds >> 63 | feeds >> 62;
+        lines += static_cast<std::uint32_t>(std::popcount(feeds));
+        if (lines <= TextIndex::kLinesMax) [[likely]]
+            return true;
+        lines = TextIndex::kLinesMax;
+        index.too_many = true;
+        return false;
+    }
+
+private:
+    // Looks for the empty line among the feeds of a block that come one or two bytes behind
+    // another one.
+    [[gnu::always_inline]] inline bool close(std::size_t base, std::uint64_t feeds,
+                                             std::uint64_t candidates) noexcept {
+        for (; candidates != 0; candidates &= candidates - 1) {
+            const std::uint64_t bit = candidates & -candidates;
+            const char* const feed = text + base + std::countr_zero(bit);
+            if (feed[-1] != '\n' && (feed[-1] != '\r' || feed[-2] != '\n')) continue;
+            const auto before = static_cast<std::uint32_t>(std::popcount(feeds & (bit - 1)));
+            if (lines + before >= TextIndex::kLinesMax) return false;
+            lines += before + 1;
+            index.closed = true;
+            index.too_many = false;
+            return true;
         }
         return false;
     }
@@ -208,28 +215,63 @@ __attribute__((target("avx2,bmi,bmi2,popcnt"))) void scan_avx2(std::string_view 
     scanner.take(base, {masks.feeds, masks.breaks | last.outside});
 }
 
-// 64 bytes a step; a masked load does not touch what is behind the end.
-__attribute__((target("avx512f,avx512bw,bmi,bmi2,popcnt"))) void scan_avx512(
-    std::string_view text, TextIndex& index) noexcept {
-    Scanner scanner(text, index);
-    // With a mask, because g++ 12 at -O1 warns of its own header otherwise.
-    constexpr __mmask16 kAll = 0xffff;
-    const __m512i rows = _mm512_maskz_broadcast_i32x4(
-        kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows)));
-    const __m512i bits = _mm512_maskz_broadcast_i32x4(
-        kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
-    const __m512i nibble = _mm512_set1_epi8(0x0f);
-    const __m512i feed = _mm512_set1_epi8('\n');
-    for (std::size_t base = 0; base < scanner.size; base += 64) {
-        const std::uint64_t outside = behind_end(scanner.size - base);
-        const __m512i bytes = _mm512_maskz_loadu_epi8(~outside, text.data() + base);
+constexpr auto kPlaces = [] {
+    std::array<std::uint8_t, 64> places{};
+    for (std::uint8_t i = 0; i < 64; ++i) places[i] = i;
+    return places;
+}();
+
+#define LB_AVX512 target("avx512f,avx512bw,avx512vbmi2,bmi,bmi2,popcnt")
+
+// What every block needs, in registers.
+struct Avx512 {
+    // For operations that need no mask: without one g++ 12 warns of its own header.
+    static constexpr __mmask16 kAll = 0xffff;
+    __m512i rows, bits, nibble, feed, places;
+
+    __attribute__((LB_AVX512, always_inline)) inline Avx512() noexcept {
+        rows = _mm512_maskz_broadcast_i32x4(
+            kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows)));
+        bits = _mm512_maskz_broadcast_i32x4(
+            kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
+        nibble = _mm512_set1_epi8(0x0f);
+        feed = _mm512_set1_epi8('\n');
+        places = _mm512_loadu_si512(kPlaces.data());
+    }
+
+    // One block. Where its feeds are is written without a loop: sixteen at most, and that is nearly
+    // always all.
+    __attribute__((LB_AVX512, always_inline)) inline bool take(
+        Scanner& scanner, std::size_t base, __m512i bytes, std::uint64_t outside) const noexcept {
         const __m512i row = _mm512_shuffle_epi8(rows, bytes);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
         const __m512i bit = _mm512_shuffle_epi8(bits, high);
         const BlockMasks masks{_mm512_cmpeq_epi8_mask(bytes, feed),
                                _mm512_testn_epi8_mask(row, bit) | outside};
-        if (!scanner.take(base, masks)) return;
+        if (std::popcount(masks.feeds) > 16) [[unlikely]]
+            return scanner.take(base, masks);
+        const __m512i found = _mm512_maskz_compress_epi8(masks.feeds, places);
+        const __m512i first = _mm512_set1_epi32(static_cast<int>(base + 1));
+        const __m512i ends = _mm512_add_epi32(
+            _mm512_maskz_cvtepu8_epi32(kAll, _mm512_castsi512_si128(found)), first);
+        _mm512_storeu_si512(scanner.next_line_end(), ends);
+        return scanner.go_on(base, masks);
     }
+};
+
+// 64 bytes a step; a masked load does not touch what is behind the end.
+__attribute__((LB_AVX512)) void scan_avx512(std::string_view text, TextIndex& index) noexcept {
+    Scanner scanner(text, index);
+    const Avx512 constants;
+    std::size_t base = 0;
+    for (; base + 64 <= scanner.size; base += 64) {
+        const __m512i bytes = _mm512_loadu_si512(text.data() + base);
+        if (!constants.take(scanner, base, bytes, 0)) return;
+    }
+    if (base == scanner.size) return;
+    const std::uint64_t outside = behind_end(scanner.size - base);
+    const __m512i bytes = _mm512_maskz_loadu_epi8(~outside, text.data() + base);
+    constants.take(scanner, base, bytes, outside);
 }
 
 #endif
@@ -253,7 +295,7 @@ ScanFunction scan_variant(ScanKind kind) noexcept {
     const bool bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                       __builtin_cpu_supports("popcnt");
     if (kind == ScanKind::kAvx512) {
-        return bits && __builtin_cpu_supports("avx512bw") ? &scan_avx512 : nullptr;
+        return bits && __builtin_cpu_supports("avx512vbmi2") ? &scan_avx512 : nullptr;
     }
     if (kind == ScanKind::kSse42) return &scan_sse42;  // what we are compiled for
     if (kind == ScanKind::kAvx2) {
