@@ -32,8 +32,7 @@ Answer check_request(const Context& context, const sip::Uri& request_uri) noexce
 }
 
 bool read_addresses(sip::Message& request) noexcept {
-    return sip::parse_from_to(request.to.value, request.to_addr, &request.index) &&
-           !sip::has_lws(request.to_addr.uri, &request.index);
+    return sip::parse_from_to_strictly(request.to.value, request.to_addr, &request.index);
 }
 
 bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept {

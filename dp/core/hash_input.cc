@@ -106,7 +106,7 @@ private:
 
 // A telephone number's parameters are no part of it, in a SIP URI with ;user=phone either.
 std::string_view plain_user(const sip::Uri& uri) noexcept {
-    return uri.user_phone ? uri.user.substr(0, uri.user.find(';')) : uri.user;
+    return sip::is_user_phone(uri) ? uri.user.substr(0, uri.user.find(';')) : uri.user;
 }
 
 enum class UriPart { kUser, kHost };
@@ -192,7 +192,8 @@ bool uri_hash_text(std::string_view text, bool user_only, HashText& key) noexcep
     key.x = plain_user(uri);
     key.y = {};
     if (user_only || tel) return true;
-    const std::uint16_t own = uri.scheme == sip::Scheme::kSips && !uri.user_phone ? 5061 : kSipPort;
+    const std::uint16_t own =
+        uri.scheme == sip::Scheme::kSips && !sip::is_user_phone(uri) ? 5061 : kSipPort;
     key.y = !uri.port_text.empty() && uri.port == own ? uri.host : uri.host_port;
     return true;
 }

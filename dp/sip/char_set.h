@@ -73,7 +73,7 @@ private:
         const __m128i nibble = _mm_set1_epi8(0x0f);
         const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
         const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(low_.data()));
-        const __m128i rows = _mm_shuffle_epi8(low, _mm_and_si128(bytes, nibble));
+        const __m128i rows = _mm_shuffle_epi8(low, bytes);  // zero for a byte from 0x80 on
         const __m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
         const __m128i absent = _mm_cmpeq_epi8(_mm_and_si128(rows, bit), _mm_setzero_si128());
         const auto outside = static_cast<unsigned>(_mm_movemask_epi8(absent));

@@ -1,3 +1,4 @@
+#include "dp/sip/break_walk.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
 #include "dp/sip/uri.h"
@@ -12,6 +13,7 @@ constexpr StopSet kEndsBare(";");
 constexpr StopSet kEndsBareOfList(";,");
 constexpr StopSet kEndsName("<;\\\"");
 constexpr StopSet kEndsNameOfList("<;\\\",");
+constexpr StopSet kEndsUsualUri("> \t\r\n");
 
 // Moves to the end of header parameters: the end of the text, or a ',' if that ends a value.
 bool skip_params(Cursor& cursor, bool comma_ends) noexcept {
@@ -23,20 +25,9 @@ bool skip_params(Cursor& cursor, bool comma_ends) noexcept {
     }
 }
 
-// Header parameters up to the end of the value, the tag among them. Nearly always there is none, or
-// a tag alone.
+// Header parameters up to the end of the value, the tag among them.
 bool take_params(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
-    constexpr std::string_view kTag = ";tag=";
     const char* const begin = cursor.at;
-    if (cursor.rest().starts_with(kTag)) {
-        const char* const tag = begin + kTag.size();
-        if (tag != cursor.end && cursor.next_break(tag) == cursor.end) {
-            out.params = cursor.rest();
-            out.tag = between(tag, cursor.end);
-            cursor.at = cursor.end;
-            return true;
-        }
-    }
     if (!skip_params(cursor, comma_ends)) return false;
     out.params = trimmed(between(begin, cursor.at));
     if (out.params.empty()) return true;
@@ -80,7 +71,8 @@ const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
     }
 }
 
-bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
+// Any name-addr or addr-spec.
+[[gnu::noinline]] bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     static constexpr NameAddr kEmpty;
     out = kEmpty;  // as in parse_uri()
     cursor.skip_lws();
@@ -99,12 +91,71 @@ bool take_name_addr(Cursor& cursor, NameAddr& out, bool comma_ends) noexcept {
     return true;
 }
 
+// The '<' behind a display name that is tokens, or a quoted string without escapes. Null when it is
+// anything else.
+[[gnu::noinline]] const char* skip_usual_name(const char* begin, const char* end,
+                                              const TextIndex& index) noexcept {
+    BreakWalk walk(begin, index);
+    const char* at = walk.next();
+    if (at == begin) {
+        if (*at != '"') return nullptr;
+        do {
+            at = walk.next();
+            if (at >= end || *at == '\\') return nullptr;
+        } while (*at != '"');
+        at = walk.next();
+    }
+    while (at < end && *at == ' ') at = walk.next();
+    return at < end && *at == '<' ? at : nullptr;
+}
+
+// "Name <uri>;tag=token", with no name and no tag as well, and no LWS in its URI: nearly every
+// From, To, Route and Contact. False when there is anything else in it: that is for
+// take_name_addr() to judge.
+bool take_usual(std::string_view text, NameAddr& out, const TextIndex& index) noexcept {
+    constexpr Name kTag(";tag=");
+    if (text.empty()) return false;
+    const char* const end = end_of(text);
+    const char* bracket = text.data();
+    if (*bracket != '<') bracket = skip_usual_name(bracket, end, index);
+    if (bracket == nullptr) return false;
+    const char* const uri = bracket + 1;
+    BreakWalk walk(uri, index);
+    const char* at;
+    do {
+        at = walk.next();
+        if (at >= end) return false;
+    } while (!kEndsUsualUri.has(*at));
+    if (*at != '>' || at == uri) return false;
+    out.whole = text;
+    out.uri = between(uri, at);
+    const char* const params = at + 1;
+    out.params = between(params, end);
+    clear(out.tag);
+    if (params == end) return true;
+    if (end - params < kTag.size() || !kTag.equals(params)) return false;
+    const char* const tag = params + kTag.size();
+    out.tag = between(tag, end);
+    return index.next_break(tag) == end;
+}
+
+bool has_lws(std::string_view text, const TextIndex* index) noexcept {
+    static constexpr StopSet kLws(" \t\r\n");
+    Cursor cursor(text, index);
+    cursor.skip_to(kLws);
+    return !cursor.done();
+}
+
 }  // namespace
 
 bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest,
                      const TextIndex* index) noexcept {
-    rest = {};
+    if (index != nullptr && take_usual(text, value, *index)) {
+        rest = {};
+        return true;
+    }
     Cursor cursor(text, index);
+    rest = {};
     if (!take_name_addr(cursor, value, true)) return false;
     if (cursor.take(',')) rest = between(cursor.at, cursor.end);
     return true;
@@ -113,15 +164,16 @@ bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& r
 // Commas mean nothing here: a display name with a bare one is broken, but clear (RFC
 // 4475 3.1.2.15).
 bool parse_from_to(std::string_view value, NameAddr& out, const TextIndex* index) noexcept {
+    if (index != nullptr && take_usual(value, out, *index)) return true;
     Cursor cursor(value, index);
     return take_name_addr(cursor, out, false);
 }
 
-bool has_lws(std::string_view text, const TextIndex* index) noexcept {
-    static constexpr StopSet kLws(" \t\r\n");
-    Cursor cursor(text, index);
-    cursor.skip_to(kLws);
-    return !cursor.done();
+bool parse_from_to_strictly(std::string_view value, NameAddr& out,
+                            const TextIndex* index) noexcept {
+    if (index != nullptr && take_usual(value, out, *index)) return true;
+    Cursor cursor(value, index);
+    return take_name_addr(cursor, out, false) && !has_lws(out.uri, index);
 }
 
 }  // namespace lb::sip

@@ -82,12 +82,13 @@ bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& r
 bool parse_from_to(std::string_view value, NameAddr& out,
                    const TextIndex* index = nullptr) noexcept;
 
+// Like parse_from_to, and false when there is LWS in the URI.
+bool parse_from_to_strictly(std::string_view value, NameAddr& out,
+                            const TextIndex* index = nullptr) noexcept;
+
 // True if `uri` can stand in a request line: not empty, no white space, control characters or angle
 // brackets. What parse() asks of a Request-URI.
 bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept;
-
-// True if there is LWS in `text`, a view into a message or not (then index is null).
-bool has_lws(std::string_view text, const TextIndex* index) noexcept;
 
 // Method name (case-sensitive, RFC 3261 7.1) to enumerator.
 Method method_of(std::string_view token) noexcept;

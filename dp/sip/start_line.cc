@@ -1,14 +1,57 @@
 #include "dp/sip/start_line.h"
 
-#include <cstring>
+#include <array>
+#include <initializer_list>
 
-#include "dp/base/bytes.h"
+#include "dp/sip/break_walk.h"
 #include "dp/sip/text.h"
 
 namespace lb::sip {
 namespace {
 
 constexpr Name kSipSlash("sip");
+
+// What cannot stand in a Request-URI. UTF-8 is let pass.
+constexpr StopSet kForeign(CharSet("<>").with_controls());
+
+// The method names of at most eight characters, packed. A product tells each from the others, so
+// that one compare finds a name or tells that there is none.
+struct MethodTable {
+    struct Row {
+        std::uint64_t name = 0;  // none: no token is empty
+        Method method = Method::kOther;
+    };
+    static constexpr unsigned kBits = 5;
+    std::array<Row, std::size_t{1} << kBits> rows;
+    std::uint64_t factor;
+
+    static constexpr std::size_t place(std::uint64_t name, std::uint64_t by) noexcept {
+        return static_cast<std::size_t>(name * by >> (64 - kBits));
+    }
+    consteval explicit MethodTable(std::initializer_list<Row> names) : factor(1) {
+        while (!fill(names)) factor += 0x9e3779b97f4a7c14;
+    }
+
+private:
+    consteval bool fill(std::initializer_list<Row> names) {
+        rows = {};
+        for (const Row& row : names) {
+            Row& to = rows[place(row.name, factor)];
+            if (to.name != 0) return false;
+            to = row;
+        }
+        return true;
+    }
+};
+constexpr MethodTable kMethods{
+    {packed("INVITE"), Method::kInvite},   {packed("ACK"), Method::kAck},
+    {packed("BYE"), Method::kBye},         {packed("CANCEL"), Method::kCancel},
+    {packed("OPTIONS"), Method::kOptions}, {packed("REGISTER"), Method::kRegister},
+    {packed("MESSAGE"), Method::kMessage}, {packed("NOTIFY"), Method::kNotify},
+    {packed("INFO"), Method::kInfo},       {packed("UPDATE"), Method::kUpdate},
+    {packed("PRACK"), Method::kPrack},     {packed("REFER"), Method::kRefer},
+    {packed("PUBLISH"), Method::kPublish},
+};
 
 // "SIP/" digits "." digits.
 bool is_version(std::string_view text) noexcept {
@@ -39,21 +82,37 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
     return Error::kNone;
 }
 
+[[gnu::always_inline]] inline Method find_method(std::string_view token) noexcept {
+    if (token.size() - 1 > 7) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;
+    const std::uint64_t name = load_packed(token);
+    const MethodTable::Row& row = kMethods.rows[MethodTable::place(name, kMethods.factor)];
+    return row.name == name ? row.method : Method::kOther;
+}
+
+// "INVITE sip:bob@example.com SIP/2.0": nearly every message begins so. False when there is
+// anything else in it: that is for parse_request_line() to judge.
+bool take_usual_request_line(std::string_view line, Message& message) noexcept {
+    constexpr std::string_view kEnd = " SIP/2.0\r\n";
+    if (!line.ends_with(kEnd)) return false;
+    const char* const uri_end = end_of(line) - kEnd.size();  // a break
+    BreakWalk walk(line.data(), message.index);
+    const char* const method_end = walk.next();
+    const char* const uri = method_end + 1;
+    if (method_end == line.data() || *method_end != ' ' || uri >= uri_end) return false;
+    for (const char* at = walk.next(); at != uri_end; at = walk.next()) {
+        if (kForeign.has(*at)) return false;
+    }
+    message.method_text = between(line.data(), method_end);
+    message.method = find_method(message.method_text);
+    message.request_uri = between(uri, uri_end);
+    return true;
+}
+
 Error parse_request_line(std::string_view line, Message& message) noexcept {
     Cursor cursor(line, &message.index);
     const std::string_view method = cursor.take_token();
     if (method.empty() || !cursor.take(' ')) return Error::kNotSip;
     const std::string_view rest = between(cursor.at, cursor.end);
-    constexpr std::string_view kUsualEnd = " SIP/2.0";
-    if (rest.ends_with(kUsualEnd)) {  // nearly every message
-        const std::string_view uri = rest.substr(0, rest.size() - kUsualEnd.size());
-        if (fits_request_line(uri, cursor.index)) {
-            message.method_text = method;
-            message.method = method_of(method);
-            message.request_uri = uri;
-            return Error::kNone;
-        }
-    }
     const std::string_view trimmed_rest = trimmed(rest);
     const std::size_t space = trimmed_rest.rfind(' ');
     if (space == std::string_view::npos || !is_version(trimmed_rest.substr(space + 1))) {
@@ -74,68 +133,8 @@ std::string_view without_line_end(std::string_view line) noexcept {
     return line;
 }
 
-}  // namespace
-
-namespace {
-
-// A name of at most eight characters as one number.
-constexpr std::uint64_t packed(std::string_view name) noexcept {
-    std::uint64_t number = 0;
-    for (std::size_t i = name.size(); i-- > 0;) {
-        number = number << 8 | static_cast<std::uint8_t>(name[i]);
-    }
-    return number;
-}
-
-}  // namespace
-
-bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept {
-    static constexpr StopSet kForeign(CharSet("<>").with_controls());  // UTF-8 is let pass
-    Cursor cursor(uri, index);
-    cursor.skip_to(kForeign);
-    return cursor.done() && !uri.empty();
-}
-
-Method method_of(std::string_view token) noexcept {
-    if (token.size() > 8) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;
-    char bytes[8] = {};
-    copy_short(bytes, token.data(), token.size());
-    std::uint64_t number;
-    std::memcpy(&number, bytes, 8);
-    switch (number) {
-        case packed("INVITE"):
-            return Method::kInvite;
-        case packed("ACK"):
-            return Method::kAck;
-        case packed("BYE"):
-            return Method::kBye;
-        case packed("CANCEL"):
-            return Method::kCancel;
-        case packed("OPTIONS"):
-            return Method::kOptions;
-        case packed("REGISTER"):
-            return Method::kRegister;
-        case packed("MESSAGE"):
-            return Method::kMessage;
-        case packed("NOTIFY"):
-            return Method::kNotify;
-        case packed("INFO"):
-            return Method::kInfo;
-        case packed("UPDATE"):
-            return Method::kUpdate;
-        case packed("PRACK"):
-            return Method::kPrack;
-        case packed("REFER"):
-            return Method::kRefer;
-        case packed("PUBLISH"):
-            return Method::kPublish;
-        default:
-            return Method::kOther;
-    }
-}
-
-Error parse_start_line(std::string_view line, Message& message) noexcept {
-    message.start_line = line;
+// Any start line.
+[[gnu::noinline]] Error parse_any(std::string_view line, Message& message) noexcept {
     const std::string_view text = without_line_end(line);
     // "SIP/" cannot begin a request: '/' is no token character.
     if (text.size() >= 8 && kSipSlash.equals(text.data()) && text[3] == '/') {
@@ -145,6 +144,21 @@ Error parse_start_line(std::string_view line, Message& message) noexcept {
         return parse_status_line(text, message);
     }
     return parse_request_line(text, message);
+}
+
+}  // namespace
+
+bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept {
+    Cursor cursor(uri, index);
+    cursor.skip_to(kForeign);
+    return cursor.done() && !uri.empty();
+}
+
+Method method_of(std::string_view token) noexcept { return find_method(token); }
+
+Error parse_start_line(std::string_view line, Message& message) noexcept {
+    message.start_line = line;
+    return take_usual_request_line(line, message) ? Error::kNone : parse_any(line, message);
 }
 
 }  // namespace lb::sip

@@ -71,6 +71,7 @@ public:
             return word<std::uint8_t>(at, 0) != 0;
         }
     }
+    static constexpr std::ptrdiff_t size() noexcept { return N; }
     bool is(std::string_view text) const noexcept {
         return text.size() == N && equals(text.data());
     }
@@ -90,6 +91,39 @@ private:
 };
 template <std::size_t M>
 Name(const char (&)[M]) -> Name<M - 1>;
+
+// At most eight characters as one number, the first in its lowest byte, zeros behind the last.
+constexpr std::uint64_t packed(std::string_view text) noexcept {
+    std::uint64_t number = 0;
+    for (std::size_t i = text.size(); i-- > 0;) {
+        number = number << 8 | static_cast<std::uint8_t>(text[i]);
+    }
+    return number;
+}
+
+// packed() of a text of one to eight characters, by two reads that overlap.
+inline std::uint64_t load_packed(std::string_view text) noexcept {
+    const char* const at = text.data();
+    const std::size_t size = text.size();
+    if (size >= 4) {
+        std::uint32_t low, high;
+        std::memcpy(&low, at, 4);
+        std::memcpy(&high, at + size - 4, 4);
+        return low | static_cast<std::uint64_t>(high) << (8 * (size - 4));
+    }
+    const auto byte = [at](std::size_t i) {
+        return std::uint64_t{static_cast<std::uint8_t>(at[i])} << (8 * i);
+    };
+    return byte(0) | byte(size / 2) | byte(size - 1);
+}
+
+// text = {} by one store.
+inline void clear(std::string_view& text) noexcept {
+    static_assert(sizeof text == 16);
+    using Pair [[gnu::vector_size(16)]] = std::uint64_t;
+    constexpr Pair kZeros{0, 0};
+    std::memcpy(static_cast<void*>(&text), &kZeros, sizeof kZeros);
+}
 
 // Characters that a reader stops at. All of them are breaks: no token characters.
 class StopSet {
@@ -257,6 +291,25 @@ inline bool parse_port(std::string_view digits, std::uint16_t& port) noexcept {
     if (!parse_number(digits, 65535, number)) return false;
     port = static_cast<std::uint16_t>(number);
     return true;
+}
+
+// The number that up to seven digits at `at` are, in one step whatever their length, and the end of
+// them. No digit, or eight: `number` is above any port. REQUIRES: eight readable bytes.
+inline const char* take_short_number(const char* at, std::uint32_t& number) noexcept {
+    std::uint64_t digits;
+    std::memcpy(&digits, at, 8);
+    digits ^= 0x3030303030303030;
+    // The high bit of each byte from the first that is no digit on, as far as it matters.
+    const std::uint64_t others = (digits | (digits + 0x7676767676767676)) & 0x8080808080808080;
+    number = ~std::uint32_t{0};
+    if (others == 0 || (others & 0x80) != 0) return at;
+    const int high_bit = __builtin_ctzll(others);
+    digits <<= 71 - high_bit;  // the last digit goes to the highest byte, zeros in front
+    digits = (digits * (10 << 8 | 1)) >> 8 & 0x00ff00ff00ff00ff;
+    digits = (digits * (100 << 16 | 1)) >> 16 & 0x0000ffff0000ffff;
+    digits = (digits * (std::uint64_t{10000} << 32 | 1)) >> 32;
+    number = static_cast<std::uint32_t>(digits);
+    return at + high_bit / 8;
 }
 
 }  // namespace lb::sip

@@ -1,5 +1,6 @@
 #include "dp/sip/uri.h"
 
+#include "dp/sip/break_walk.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
 
@@ -90,15 +91,10 @@ void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
     const std::size_t question = tail.find('?');
     uri.params = tail.substr(0, question);
     if (question != std::string_view::npos) uri.headers = tail.substr(question);
-    if (uri.params.empty()) return;
-    constexpr Name kPhone("phone");
-    const auto user = find_param(uri.params, "user", cursor.index);
-    uri.user_phone = user.has_value() && kPhone.is(*user);
 }
 
-}  // namespace
-
-bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept {
+// Any URI.
+[[gnu::noinline]] bool take_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept {
     static constexpr Uri kEmpty;
     uri = kEmpty;  // gcc makes `= {}` a temporary, and copying that waits for its own stores
     uri.text = text;
@@ -118,6 +114,57 @@ bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept
     if (!take_host_port(cursor, uri)) return false;
     take_params_headers(cursor, uri);
     return true;
+}
+
+// "sip:user@host:port;params", in nearly every message just so. False when there is anything else
+// in it, a password, headers or an IPv6 reference: that is for take_uri() to judge.
+bool take_usual_uri(std::string_view text, Uri& uri, const TextIndex& index) noexcept {
+    constexpr Name kSipColon("sip:");
+    if (text.size() < 4 || !kSipColon.equals(text.data())) return false;
+    const char* const end = end_of(text);
+    const char* host = text.data() + kSipColon.size();
+    BreakWalk walk(host, index);
+    const char* at = walk.next();
+    uri.has_user = at < end && *at == '@';
+    clear(uri.user);
+    if (uri.has_user) {
+        uri.user = between(host, at);
+        host = at + 1;
+        at = walk.next();
+    }
+    uri.host = between(host, at);
+    if (at == host) return false;
+    clear(uri.port_text);
+    uri.port = 0;
+    if (at < end && *at == ':') {
+        const char* const port = at + 1;
+        at = walk.next();
+        if (at > end || !parse_port(between(port, at), uri.port)) return false;
+        uri.port_text = between(port, at);
+    }
+    uri.host_port = between(host, at);
+    clear(uri.params);
+    if (at < end) {
+        if (*at != ';') return false;
+        uri.params = between(at, end);
+        do {
+            at = walk.next();
+            if (at >= end) break;
+        } while (*at != '?' && (*at != '@' || uri.has_user));
+    }
+    uri.text = text;
+    uri.scheme = Scheme::kSip;
+    clear(uri.password);
+    clear(uri.headers);
+    return at == end;
+}
+
+}  // namespace
+
+bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept {
+    if (index != nullptr && take_usual_uri(text, uri, *index)) [[likely]]
+        return true;
+    return take_uri(text, uri, index);
 }
 
 std::optional<std::string_view> find_param(std::string_view params, std::string_view name,
@@ -141,6 +188,12 @@ std::optional<std::string_view> find_param(std::string_view params, std::string_
         }
     }
     return std::nullopt;
+}
+
+bool is_user_phone(const Uri& uri) noexcept {
+    constexpr Name kPhone("phone");
+    const auto user = find_param(uri.params, "user");
+    return user.has_value() && kPhone.is(*user);
 }
 
 std::optional<IpAddress> literal_host(std::string_view host) noexcept {

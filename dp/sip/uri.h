@@ -24,7 +24,6 @@ struct Uri {
     std::string_view params;     // from the first ';' behind the host, or empty
     std::string_view headers;    // from '?', or empty
     std::uint16_t port = 0;      // 0: absent
-    bool user_phone = false;     // ;user=phone
     bool has_user = false;       // there is an '@' (the user may be empty text)
 };
 
@@ -37,6 +36,9 @@ bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index = nullptr
 // empty text for a flag.
 std::optional<std::string_view> find_param(std::string_view params, std::string_view name,
                                            const TextIndex* index = nullptr) noexcept;
+
+// True when the parameters of a URI say ;user=phone.
+bool is_user_phone(const Uri& uri) noexcept;
 
 // The host as an address, if it is a literal (brackets removed).
 std::optional<IpAddress> literal_host(std::string_view host) noexcept;

@@ -4,16 +4,9 @@
 namespace lb::sip {
 namespace {
 
-// sent-protocol: "SIP/2.0/UDP" with LWS around the slashes (RFC 4475 3.1.1.1), in nearly every
-// message just so.
+// sent-protocol: "SIP/2.0/UDP" with LWS around the slashes (RFC 4475 3.1.1.1).
 bool take_protocol(Cursor& cursor, Via& via) noexcept {
     constexpr Name kSip("sip");
-    constexpr std::string_view kUsual = "SIP/2.0/UDP ";
-    if (between(cursor.at, cursor.end).starts_with(kUsual)) {
-        via.transport = {cursor.at + 8, 3};
-        cursor.at += 11;
-        return true;
-    }
     if (!kSip.is(cursor.take_token()) || !cursor.take_separator('/')) return false;
     if (cursor.take_token() != "2.0" || !cursor.take_separator('/')) return false;
     via.transport = cursor.take_token();
@@ -92,10 +85,9 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return cursor.done() || cursor.is(',');
 }
 
-}  // namespace
-
-bool parse_via(std::string_view text, Via& via, std::string_view& rest,
-               const TextIndex* index) noexcept {
+// Any Via.
+[[gnu::noinline]] bool take_via(std::string_view text, Via& via, std::string_view& rest,
+                                const TextIndex* index) noexcept {
     static constexpr Via kEmpty;
     via = kEmpty;  // as in parse_uri()
     rest = {};
@@ -109,6 +101,102 @@ bool parse_via(std::string_view text, Via& via, std::string_view& rest,
     via.value = trimmed(between(begin, cursor.at));
     if (cursor.take(',')) rest = between(cursor.at, cursor.end);
     return true;
+}
+
+// The two that nearly every message has; `at` goes behind it. False, and `at` stays, when it is
+// another one, or has LWS or quotes.
+[[gnu::always_inline]] inline bool take_branch(const char*& at, const char* end, Via& via,
+                                               const TextIndex& index) noexcept {
+    constexpr Name kBranch(";branch=");
+    if (end - at < kBranch.size() || !kBranch.equals(at)) return false;
+    const char* const value = at + kBranch.size();
+    const char* const value_end = index.next_break(value);
+    if (value_end > end) [[unlikely]]
+        return false;
+    if (via.branch.data() == nullptr) via.branch = between(value, value_end);
+    at = value_end;
+    return true;
+}
+
+[[gnu::always_inline]] inline bool take_rport_flag(const char*& at, const char* end,
+                                                   Via& via) noexcept {
+    constexpr Name kRport(";rport");
+    if (end - at < kRport.size() || !kRport.equals(at)) return false;
+    const char* const flag_end = at + kRport.size();
+    if (flag_end != end && *flag_end != ';') return false;
+    if (via.rport_param.empty()) {
+        via.rport = between(flag_end, flag_end);
+        via.rport_param = between(at, flag_end);
+    }
+    at = flag_end;
+    return true;
+}
+
+// Any other parameter without LWS and quotes. Its end; null when it is none.
+[[gnu::noinline]] const char* take_plain_param(const char* at, const char* end, Via& via,
+                                               const TextIndex& index) noexcept {
+    if (*at != ';') return nullptr;
+    const char* const name_end = index.next_break(at + 1);
+    const char* value = name_end;
+    const char* param_end = name_end;
+    if (name_end < end && *name_end == '=') {
+        value = name_end + 1;
+        param_end = index.next_break(value);
+    }
+    if (param_end > end || name_end == at + 1) return nullptr;
+    remember({between(at, param_end), between(at + 1, name_end), between(value, param_end)}, via);
+    return param_end;
+}
+
+// "SIP/2.0/UDP host:port;branch=token;rport": what nearly every message has. False when there is
+// anything else in it, a comma, LWS, a quote or an IPv6 reference: that is for take_via() to judge.
+bool take_usual_via(std::string_view text, Via& via, const TextIndex& index) noexcept {
+    constexpr std::string_view kProtocol = "SIP/2.0/UDP ";
+    if (!text.starts_with(kProtocol)) return false;
+    const char* const end = end_of(text);
+    const char* const host = text.data() + kProtocol.size();
+    const char* const host_end = kNoHostChar.find(host, end);
+    const char* at = host_end;
+    if (host_end == host || host_end == end) return false;
+    std::uint32_t port = 0;
+    const char* port_text = nullptr;
+    if (*at == ':') {
+        port_text = at + 1;
+        if (end - port_text < 8) return false;
+        at = take_short_number(port_text, port);
+        if (port - 1 > 65534) return false;
+        via.port_text = between(port_text, at);
+    } else {
+        via.port_text = {};
+    }
+    via.port = static_cast<std::uint16_t>(port);
+    via.value = text;
+    via.transport = {text.data() + 8, 3};
+    via.host = between(host, host_end);
+    via.sent_by = between(host, at);
+    clear(via.branch);
+    clear(via.received);
+    clear(via.received_param);
+    clear(via.rport);
+    clear(via.rport_param);
+    clear(via.maddr);
+    while (at != end) {
+        if (take_branch(at, end, via, index) || take_rport_flag(at, end, via)) continue;
+        at = take_plain_param(at, end, via, index);
+        if (at == nullptr) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool parse_via(std::string_view text, Via& via, std::string_view& rest,
+               const TextIndex* index) noexcept {
+    if (index != nullptr && take_usual_via(text, via, *index)) [[likely]] {
+        rest = {};
+        return true;
+    }
+    return take_via(text, via, rest, index);
 }
 
 std::string_view behind_top_via(const Message& message) noexcept {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string>
 
 #include "dp/sip/parser.h"
 #include "tests/dp/sip/sample.h"
@@ -74,6 +75,40 @@ TEST(Twin, RandomChanges) {
             }
         }
         agree(text);
+    }
+}
+
+// Request lines of usual and odd parts.
+TEST(Twin, RequestLines) {
+    std::mt19937 random(2026);
+    constexpr std::string_view kMethods[] = {
+        "INVITE", "ACK", "SUBSCRIBE", "X", "invite", "", "AVERYLONGMETHOD", "IN VITE", "SIP/2.0"};
+    constexpr std::string_view kSpaces[] = {" ", " ", " ", "  ", "\t", ""};
+    constexpr std::string_view kUris[] = {"sip:bob@example.com",
+                                          "sip:b;c?d@[::1]:5060;lr",
+                                          "tel:+1",
+                                          "",
+                                          "<sip:a@b>",
+                                          "sip:a b",
+                                          "sip:a\x01",
+                                          "sip:\xc3\xa4@b",
+                                          "sip:a-user-of-unusual-length-that-goes-over-many-words-"
+                                          "of-the-index@and.a.host.as.long.as.that.example.com"};
+    constexpr std::string_view kVersions[] = {"SIP/2.0", "SIP/2.0",  "SIP/2.0", "sip/2.0",
+                                              "SIP/3.0", "SIP/2.0 ", "SIP/2",   ""};
+    constexpr std::string_view kEnds[] = {"\r\n", "\r\n", "\r\n", "\n", "\r\r\n", ""};
+    const auto one_of = [&](const auto& parts) { return parts[random() % std::size(parts)]; };
+    const std::string_view rest = kInvite.substr(kInvite.find("\r\n") + 2);
+    for (int round = 0; round < 20000; ++round) {
+        std::string line(one_of(kMethods));
+        line += one_of(kSpaces);
+        line += one_of(kUris);
+        line += one_of(kSpaces);
+        line += one_of(kVersions);
+        line += one_of(kEnds);
+        const GuardedBytes whole(line + std::string(rest)), alone(line);
+        agree(whole.text());
+        agree(alone.text());
     }
 }
 

@@ -20,7 +20,7 @@ TEST(Uri, WholeForm) {
     EXPECT_EQ(uri.host_port, "Example.com:5070");
     EXPECT_EQ(uri.params, ";lr;user=phone");
     EXPECT_EQ(uri.headers, "?a=b");
-    EXPECT_TRUE(uri.user_phone);
+    EXPECT_TRUE(is_user_phone(uri));
     EXPECT_TRUE(uri.has_user);
 }
 

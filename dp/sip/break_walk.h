@@ -1,0 +1,39 @@
+#pragma once
+
+// The walk of one value of a message from break to break: what reads values of the usual shape
+// takes one decision at each and looks at little else.
+
+#include <cstdint>
+
+#include "dp/sip/scan.h"
+
+namespace lb::sip {
+
+class BreakWalk {
+public:
+    // REQUIRES: `from` in the header section that `index` is of, or at its end.
+    [[gnu::always_inline]] BreakWalk(const char* from, const TextIndex& index) noexcept
+        : index_(index), at_(from), bits_(index.breaks_at(from)), last_(from - 1) {}
+
+    // The first byte that is no token character, from where the walk is; the walk goes behind it.
+    // It may lie at or behind the end of what the caller reads: compare before looking at it, and
+    // walk no further. Behind the last byte of the text there is always one.
+    // REQUIRES: no break that it gave lay behind the header section.
+    [[gnu::always_inline]] const char* next() noexcept {
+        if (bits_ == 0) [[unlikely]] {
+            at_ = last_ + 1;
+            while ((bits_ = index_.breaks_at(at_)) == 0) at_ += TextIndex::kBitsAtOnce;
+        }
+        last_ = at_ + __builtin_ctzll(bits_);
+        bits_ &= bits_ - 1;
+        return last_;
+    }
+
+private:
+    const TextIndex& index_;
+    const char* at_;      // of bit 0
+    std::uint64_t bits_;  // the breaks that were not given yet, among those that were loaded
+    const char* last_;    // what was given last
+};
+
+}  // namespace lb::sip
