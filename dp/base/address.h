@@ -77,7 +77,12 @@ public:
     bool is_unspecified() const noexcept;  // 0.0.0.0, ::
     // The ranges nathelper calls private: 10/8, 172.16/12, 192.168/16, 100.64/10, 192.0.0.0/24
     // (spec/dispatcher.md 7.9); for IPv6 fc00::/7.
-    bool is_private() const noexcept;
+    bool is_private() const noexcept {
+        if (!is_ipv4()) return is_ipv6() && (bytes_[0] & 0xfe) == 0xfc;
+        const std::uint32_t a = load_be32(data());
+        return (a >> 24) == 10 || (a >> 20) == 0xac1 || (a >> 16) == 0xc0a8 ||
+               (a >> 22) == (0x64400000U >> 22) || (a >> 8) == 0xc00000;
+    }
 
     // Canonical text (RFC 5952 for IPv6), no brackets. REQUIRES: kAddressTextMax writable chars.
     // Returns the number of chars written; no terminator.

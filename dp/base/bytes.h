@@ -21,52 +21,70 @@ inline ConstBytes as_bytes(std::string_view text) noexcept {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-// Copies a short text: no call, and no loop over bytes. REQUIRES: the two do not overlap.
-inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
-    const auto copy = [&](auto word, std::size_t at) {
-        std::memcpy(&word, from + at, sizeof word);
-        std::memcpy(to + at, &word, sizeof word);
-    };
-    struct Block {
-        std::uint64_t words[2];
-    };
-    if (size >= 16) {
-        for (std::size_t at = 0; at + 16 <= size; at += 16) copy(Block{}, at);
-        copy(Block{}, size - 16);  // overlaps what is copied already
+// Sixteen bytes in one register, at any address.
+using Block = std::uint64_t __attribute__((vector_size(16)));
+
+template <class Word>
+inline Word load_word(const void* at) noexcept {
+    Word word;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
+template <class Word>
+inline void store_word(void* at, Word word) noexcept {
+    std::memcpy(at, &word, sizeof word);
+}
+
+// Moves a text by a few wide words that overlap: no call, no loop over bytes, and for 16 to 64
+// bytes no branch that depends on how many they are. REQUIRES: `to` is not behind `from` (the two
+// may overlap), or they do not overlap.
+inline void move_to_front(char* to, const char* from, std::size_t size) noexcept {
+    if (size - 16 <= 48) {  // all is read before anything is written
+        const std::size_t second = size < 32 ? size - 16 : 16;
+        const std::size_t third = size < 32 ? 0 : size - 32;
+        const auto a = load_word<Block>(from), b = load_word<Block>(from + second);
+        const auto c = load_word<Block>(from + third), d = load_word<Block>(from + size - 16);
+        store_word(to, a);
+        store_word(to + second, b);
+        store_word(to + third, c);
+        store_word(to + size - 16, d);
+    } else if (size > 64) {
+        const auto last = load_word<Block>(from + size - 16);  // before it is written over
+        for (std::size_t at = 0; at + 16 < size; at += 16)
+            store_word(to + at, load_word<Block>(from + at));
+        store_word(to + size - 16, last);
     } else if (size >= 8) {
-        copy(std::uint64_t{}, 0);
-        copy(std::uint64_t{}, size - 8);
+        const auto first = load_word<std::uint64_t>(from);
+        const auto last = load_word<std::uint64_t>(from + size - 8);
+        store_word(to, first);
+        store_word(to + size - 8, last);
     } else if (size >= 4) {
-        copy(std::uint32_t{}, 0);
-        copy(std::uint32_t{}, size - 4);
+        const auto first = load_word<std::uint32_t>(from);
+        const auto last = load_word<std::uint32_t>(from + size - 4);
+        store_word(to, first);
+        store_word(to + size - 4, last);
     } else if (size != 0) {
-        to[0] = from[0];
-        to[size / 2] = from[size / 2];
-        to[size - 1] = from[size - 1];
+        const char first = from[0], middle = from[size / 2], last = from[size - 1];
+        to[0] = first;
+        to[size / 2] = middle;
+        to[size - 1] = last;
     }
 }
 
-// Moves a text towards the front: `to` is not behind `from`, and the two may overlap.
-inline void move_to_front(char* to, const char* from, std::size_t size) noexcept {
-    struct Block {
-        std::uint64_t words[2];
+// Copies a short text in the same way. REQUIRES: the two do not overlap.
+inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
+    move_to_front(to, from, size);
+}
+
+// True if two short texts of one size are the same. REQUIRES: `size` readable bytes at both.
+inline bool same_short(const char* a, const char* b, std::size_t size) noexcept {
+    const auto differ = [&]<class Word>(Word, std::size_t at) {
+        return load_word<Word>(a + at) ^ load_word<Word>(b + at);
     };
-    const auto load = [&](auto word, std::size_t at) {
-        std::memcpy(&word, from + at, sizeof word);
-        return word;
-    };
-    const auto store = [&](auto word, std::size_t at) { std::memcpy(to + at, &word, sizeof word); };
-    if (size >= 16) {
-        const Block last = load(Block{}, size - 16);  // before anything is written over it
-        for (std::size_t at = 0; at + 16 < size; at += 16) store(load(Block{}, at), at);
-        store(last, size - 16);
-    } else if (size >= 8) {
-        const auto first = load(std::uint64_t{}, 0), last = load(std::uint64_t{}, size - 8);
-        store(first, 0);
-        store(last, size - 8);
-    } else {
-        for (std::size_t at = 0; at < size; ++at) to[at] = from[at];
-    }
+    if (size - 8 <= 8) return (differ(std::uint64_t{}, 0) | differ(std::uint64_t{}, size - 8)) == 0;
+    if (size - 4 < 4) return (differ(std::uint32_t{}, 0) | differ(std::uint32_t{}, size - 4)) == 0;
+    return size == 0 || std::memcmp(a, b, size) == 0;
 }
 
 // REQUIRES for all four: the bytes that the width names are readable (writable) at `at`.

@@ -26,9 +26,14 @@ struct Context {
     // The source address as text, written when first asked for.
     std::string_view source_text() noexcept {
         if (source_text_size == 0) {
-            source_text_size = frame().source.address.write(scratch.source_text.data());
+            source_text_size = frame().source.address.write(scratch.received.address());
         }
-        return {scratch.source_text.data(), source_text_size};
+        return {scratch.received.address(), source_text_size};
+    }
+    // ";received=" with it.
+    std::string_view received_text() noexcept {
+        const std::string_view address = source_text();
+        return {scratch.received.text.data(), ReceivedText::kName.size() + address.size()};
     }
     const table::Service& service() const noexcept {
         return dispatch().services()[listener_at(listener).service];

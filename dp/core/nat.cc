@@ -32,7 +32,7 @@ bool plainly_names_source(Context& context, std::string_view contact) noexcept {
     if (*at_sign != '@' || static_cast<std::size_t>(end - at_sign) < source.size() + 2)
         return false;
     const char* const host_end = at_sign + 1 + source.size();
-    if (std::string_view(at_sign + 1, source.size()) != source) return false;
+    if (!same_short(at_sign + 1, source.data(), source.size())) return false;
     if (*host_end == '>') return host_end + 1 == end;
     return *host_end == ':' && index.next_break(host_end + 1) + 1 == end;
 }
@@ -51,19 +51,16 @@ std::string_view whole_param(std::string_view params, std::string_view name) noe
                                                : params.substr(semicolon, end - semicolon);
 }
 
-}  // namespace
+bool is_source_text(Context& context, std::string_view host) noexcept {
+    const std::string_view source = context.source_text();
+    return host.size() == source.size() && same_short(host.data(), source.data(), host.size());
+}
 
-void add_contact_edits(Context& context) noexcept {
-    const table::Nat nat = context.service().nat;
-    const sip::Message& message = context.message();
-    if (nat == table::Nat::kOff || !message.contact.present()) return;
+[[gnu::noinline]] void replace_contact_host(Context& context, table::Nat nat) noexcept {
     const Endpoint& source = context.frame().source;
-    if (nat == table::Nat::kAuto && !source.address.is_private() &&
-        plainly_names_source(context, message.contact.value)) {
-        return;
-    }
     if (context.dispatch().is_destination(source)) return;
 
+    const sip::Message& message = context.message();
     sip::NameAddr contact;
     sip::Uri uri;
     if (!last_contact(message.contact.value, message.index, contact) ||
@@ -81,8 +78,21 @@ void add_contact_edits(Context& context) noexcept {
     if (!maddr.empty()) context.scratch.edits.remove(maddr);
 }
 
+}  // namespace
+
+void add_contact_edits(Context& context) noexcept {
+    const table::Nat nat = context.service().nat;
+    const std::string_view contact = context.message().contact.value;
+    if (nat == table::Nat::kOff || !context.message().contact.present()) return;
+    if (nat == table::Nat::kAuto && !context.frame().source.address.is_private() &&
+        plainly_names_source(context, contact)) {
+        return;
+    }
+    replace_contact_host(context, nat);
+}
+
 bool host_is_source(Context& context, std::string_view host) noexcept {
-    if (host == context.source_text()) return true;
+    if (is_source_text(context, host)) return true;
     return sip::literal_host(host) == context.frame().source.address;
 }
 
@@ -90,7 +100,7 @@ bool must_force_rport(Context& context) noexcept {
     const table::Nat nat = context.service().nat;
     if (nat != table::Nat::kAuto) return nat == table::Nat::kAlways;
     const std::string_view sent_by = context.message().top_via.host;
-    if (sent_by == context.source_text()) return false;
+    if (is_source_text(context, sent_by)) return false;
     const auto host = sip::literal_host(sent_by);
     return host && host->is_private() && *host != context.frame().source.address;
 }

@@ -1,7 +1,12 @@
 #include "dp/core/rewrite.h"
 
+#include <array>
+#include <bit>
 #include <charconv>
+#include <cstring>
+#include <string>
 
+#include "dp/base/assert.h"
 #include "dp/core/nat.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
@@ -10,126 +15,187 @@ namespace lb::core {
 namespace {
 
 constexpr std::int32_t kMaxForwards = 70;
+constexpr std::string_view kMaxForwardsLine = "Max-Forwards: 70\r\n";
+constexpr std::string_view kRouteEnd = ">\r\n";
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kPath = "Path: ";
+constexpr std::size_t kHexSize = 16;
 
-// Appends texts to room taken from the edit list's arena.
-class Writer {
-public:
-    Writer(sip::EditList& edits, std::size_t size) noexcept
-        : edits_(edits),
-          begin_(edits.room(size)),
-          at_(begin_),
-          end_(begin_ == nullptr ? begin_ : begin_ + size) {}
+// The numbers 0 to 99 as two digits, the first one lowest.
+constexpr auto kPairs = [] {
+    std::array<std::uint16_t, 100> rows{};
+    for (unsigned i = 0; i < 100; ++i)
+        rows[i] = static_cast<std::uint16_t>(('0' + i / 10) | ('0' + i % 10) << 8);
+    return rows;
+}();
 
-    Writer& text(std::string_view text) noexcept {
-        if (begin_ != nullptr && text.size() <= static_cast<std::size_t>(end_ - at_)) {
-            copy_short(at_, text.data(), text.size());
-            at_ += text.size();
-        } else {
-            fits_ = false;
-        }
-        return *this;
-    }
-    Writer& hex64(std::uint64_t value) noexcept {
-        if (begin_ == nullptr || end_ - at_ < 16) return fits_ = false, *this;
-        write_hex64(value, at_);
-        at_ += 16;
-        return *this;
-    }
-    Writer& number(unsigned value) noexcept {
-        char digits[10];
-        return text({digits, static_cast<std::size_t>(
-                                 std::to_chars(digits, digits + 10, value).ptr - digits)});
-    }
+// ";rport=5060" in a register, and how long it is: no loop, no branch for the number of digits.
+struct RportText {
+    Block text;
+    std::size_t size;
 
-    // What was written, to stay until the list is cleared. Empty (and the list bad) if it did not
-    // fit.
-    std::string_view done() noexcept {
-        if (begin_ == nullptr) return {};
-        if (!fits_) return edits_.room(sip::EditList::kArenaSize + 1), std::string_view{};
-        edits_.shrink(at_);
-        return {begin_, static_cast<std::size_t>(at_ - begin_)};
+    explicit RportText(std::uint16_t port) noexcept {
+        constexpr std::uint64_t kZeros = 0x3030303030, kLast = std::uint64_t{1} << 32;
+        const unsigned rest = port % 10000U;
+        const std::uint64_t digits = (std::uint64_t{'0'} + port / 10000U) |
+                                     std::uint64_t{kPairs[rest / 100]} << 8 |
+                                     std::uint64_t{kPairs[rest % 100]} << 24;
+        const int unused = std::countr_zero((digits ^ kZeros) | kLast) & ~7;  // bits
+        const std::uint64_t used = digits >> unused;
+        static_assert(std::endian::native == std::endian::little && kName.size() == 7);
+        text = Block{kNameWord | used << 56, used >> 8};
+        size = kName.size() + 5 - static_cast<std::size_t>(unused) / 8;
     }
 
 private:
-    sip::EditList& edits_;
-    char* begin_;
-    char* at_;
-    char* end_;
-    bool fits_ = true;
+    static constexpr std::string_view kName = ";rport=";
+    static constexpr std::uint64_t kNameWord = [] {
+        std::uint64_t word = 0;
+        for (std::size_t i = 0; i < kName.size(); ++i)
+            word |= std::uint64_t{static_cast<unsigned char>(kName[i])} << (8 * i);
+        return word;
+    }();
 };
+
+// Empty, and the list bad, if the arena is full.
+std::string_view write_rport(sip::EditList& edits, std::uint16_t port) noexcept {
+    const RportText rport(port);
+    char* const at = edits.room(sizeof rport.text);
+    if (at == nullptr) return {};
+    store_word(at, rport.text);
+    edits.shrink(at + rport.size);
+    return {at, rport.size};
+}
 
 bool forms_dialog(const sip::Message& request) noexcept {
     using enum sip::Method;
-    return request.to_addr.tag.empty() &&
-           (request.method == kInvite || request.method == kSubscribe || request.method == kRefer);
+    return (request.method == kInvite || request.method == kSubscribe ||
+            request.method == kRefer) &&
+           request.to_addr.tag.empty();
 }
 
-void write_own_route(Writer& to, const Context& context, std::string_view name,
-                     const table::Listener& listener, bool twin) noexcept {
-    to.text(name).text(listener.record_route_uri);
-    if (twin) to.text(";r2=on");
-    to.text(context.service().enable_full_lr ? ";lr=on;" : ";lr;")
-        .text(sip::kCookieParam)
-        .text("=");
-    to.hex64(sip::dialog_cookie(context.tables.secret, context.message().call_id.value))
-        .text(">\r\n");
+// Writes texts one behind the other, into room that was measured before.
+struct Writer {
+    char* at;
+
+    void text(std::string_view text) noexcept {
+        copy_short(at, text.data(), text.size());
+        at += text.size();
+    }
+    void hex64(std::uint64_t value) noexcept {
+        write_hex64(value, at);
+        at += kHexSize;
+    }
+};
+
+// ---- Record-Route and Path --------------------------------------------------------------------
+
+// One value, or two when the message leaves by another listener than it came in by.
+bool has_twin(const FrontHeaders& front) noexcept { return front.in != front.out; }
+
+const std::string& own_route(const FrontHeaders& front, const table::Listener& listener) noexcept {
+    return listener.record_route[has_twin(front)][front.full_lr];
 }
 
-// Record-Route or Path: one value, or two when the message leaves by another listener than it came
-// in by; the outer one first.
-void write_own_routes(Writer& to, const Context& context, std::string_view name,
-                      table::ListenerIndex out) noexcept {
-    const bool twin = out != context.listener;
-    if (twin) write_own_route(to, context, name, context.listener_at(out), true);
-    write_own_route(to, context, name, context.listener_at(context.listener), twin);
+std::size_t own_routes_size(const FrontHeaders& front) noexcept {
+    constexpr std::size_t kBehind = kHexSize + kRouteEnd.size();
+    const std::size_t size = own_route(front, *front.in).size() + kBehind;
+    return has_twin(front) ? size + own_route(front, *front.out).size() + kBehind : size;
 }
 
-void add_front_headers(Context& context, table::ListenerIndex out,
-                       const Endpoint& reply_to) noexcept {
+void write_own_route(Writer& to, const FrontHeaders& front,
+                     const table::Listener& listener) noexcept {
+    to.text(own_route(front, listener));
+    to.hex64(front.cookie);
+    to.text(kRouteEnd);
+}
+
+void write_own_path(Writer& to, const FrontHeaders& front,
+                    const table::Listener& listener) noexcept {
+    to.text(kPath);
+    to.text(std::string_view(own_route(front, listener)).substr(table::kRecordRoute.size()));
+    to.hex64(front.cookie);
+    to.text(kRouteEnd);
+}
+
+// The outer one first.
+template <class Write>
+void write_for_listeners(const FrontHeaders& front, Write write) noexcept {
+    if (has_twin(front)) write(*front.out);
+    write(*front.in);
+}
+
+// ---- front ------------------------------------------------------------------------------------
+
+void plan_routes(const Context& context, FrontHeaders& front) noexcept {
+    static_assert(table::kRecordRouteCookie.substr(1, 2) == sip::kCookieParam);
+    const std::size_t size = own_routes_size(front);
+    const std::size_t values = has_twin(front) ? 2 : 1;
+    front.cookie = sip::dialog_cookie(context.tables.secret, context.message().call_id.value);
+    if (front.record_route) front.size += size;
+    if (front.path) front.size += size - values * (table::kRecordRoute.size() - kPath.size());
+}
+
+FrontHeaders plan_front(const Context& context, table::ListenerIndex out,
+                        bool force_rport) noexcept {
     const sip::Message& message = context.message();
     const table::Service& service = context.service();
-    Writer front(context.scratch.edits, kEditGrowthMax);
-    if (message.max_forwards_value < 0)
-        front.text("Max-Forwards: ").number(kMaxForwards).text("\r\n");
-    if (service.record_route && forms_dialog(message))
-        write_own_routes(front, context, "Record-Route: ", out);
-    if (service.path && message.method == sip::Method::kRegister)
-        write_own_routes(front, context, "Path: ", out);
+    FrontHeaders front;
+    front.in = &context.listener_at(context.listener);
+    front.out = &context.listener_at(out);
+    front.reply_to = context.frame().source;
+    if (!force_rport && !message.top_via.has_rport())
+        front.reply_to.port = message.top_via.port != 0 ? message.top_via.port : kSipPort;
 
-    char branch[sip::kBranchSize];
-    sip::write_relay_branch(context.tables.secret, context.transaction, reply_to, branch);
-    front.text(context.listener_at(out).via).text({branch, sizeof branch}).text("\r\n");
-    context.scratch.edits.insert(message.header.data(), front.done());
+    front.size = front.out->via.size() + sip::kBranchSize + kLineEnd.size();
+    front.max_forwards = message.max_forwards_value < 0;
+    if (front.max_forwards) front.size += kMaxForwardsLine.size();
+    front.record_route = service.record_route && forms_dialog(message);
+    front.path = service.path && message.method == sip::Method::kRegister;
+    front.full_lr = service.enable_full_lr;
+    if (front.record_route || front.path) plan_routes(context, front);
+    return front;
 }
 
+// Into the `front.size` characters at `gap`.
+void write_front(const Context& context, const FrontHeaders& front, char* gap) noexcept {
+    Writer to{gap};
+    if (front.max_forwards) [[unlikely]]
+        to.text(kMaxForwardsLine);
+    if (front.record_route) {
+        write_for_listeners(front, [&](const auto& each) { write_own_route(to, front, each); });
+    }
+    if (front.path) [[unlikely]] {
+        write_for_listeners(front, [&](const auto& each) { write_own_path(to, front, each); });
+    }
+    to.text(front.out->via);
+    sip::write_relay_branch(context.tables.secret, context.transaction, front.reply_to, to.at);
+    to.at += sip::kBranchSize;
+    to.text(kLineEnd);
+    LB_ASSERT(to.at == gap + front.size);
+}
+
+// ---- Via --------------------------------------------------------------------------------------
+
 // received and rport of the topmost Via, in place (spec/dispatcher.md 7.2; RFC 3261 18.2.1, RFC
-// 3581).
+// 3581). `force_rport`: it asks for no rport and gets one.
 void add_via_edits(Context& context, bool force_rport) noexcept {
     const sip::Via& via = context.message().top_via;
-    const Endpoint& source = context.frame().source;
+    const std::uint16_t port = context.frame().source.port;
     sip::EditList& edits = context.scratch.edits;
 
     const bool received =
         via.has_rport() || !via.received_param.empty() || !host_is_source(context, via.host);
     const char* const behind_sent_by = via.sent_by.data() + via.sent_by.size();
-    if (force_rport && !via.has_rport()) {
-        edits.insert(behind_sent_by, Writer(edits, 16).text(";rport=").number(source.port).done());
-    }
+    if (force_rport) edits.insert(behind_sent_by, write_rport(edits, port));
     if (received) {
-        const std::string_view text = Writer(edits, kAddressTextMax + 16)
-                                          .text(";received=")
-                                          .text(context.source_text())
-                                          .done();
         if (via.received_param.empty()) {
-            edits.insert(behind_sent_by, text);
+            edits.insert(behind_sent_by, context.received_text());
         } else {
-            edits.replace(via.received_param, text);
+            edits.replace(via.received_param, context.received_text());
         }
     }
-    if (via.has_rport()) {
-        edits.replace(via.rport_param,
-                      Writer(edits, 16).text(";rport=").number(source.port).done());
-    }
+    if (via.has_rport()) edits.replace(via.rport_param, write_rport(edits, port));
 }
 
 // ds_select_domain: what follows the '@' (or the scheme) becomes the destination's text
@@ -146,21 +212,18 @@ void add_set_host_edit(Context& context, std::string_view host_port) noexcept {
 
 }  // namespace
 
-Endpoint reply_endpoint_of(const Context& context, bool force_rport) noexcept {
-    const sip::Via& via = context.message().top_via;
-    const Endpoint& source = context.frame().source;
-    if (via.has_rport() || force_rport) return source;
-    return {source.address, via.port != 0 ? via.port : kSipPort};
-}
-
-void add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
-                       table::ListenerIndex out) noexcept {
-    const bool force_rport = must_force_rport(context);
-    add_front_headers(context, out, reply_endpoint_of(context, force_rport));
+FrontHeaders add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
+                               table::ListenerIndex out) noexcept {
+    const sip::Message& message = context.message();
+    sip::EditList& edits = context.scratch.edits;
+    const bool force_rport = !message.top_via.has_rport() && must_force_rport(context);
+    const FrontHeaders front = plan_front(context, out, force_rport);
+    edits.insert_gap(message.header.data(), front.size);
     add_via_edits(context, force_rport);
-    add_route_edits(context, route);
+    if (message.routes_count != 0) add_route_edits(context, route);
     if (!hop.host_port.empty()) add_set_host_edit(context, hop.host_port);
     add_contact_edits(context);
+    return front;
 }
 
 void add_reply_edits(Context& context) noexcept {
@@ -180,31 +243,52 @@ void add_reply_edits(Context& context) noexcept {
 
 void count_down_max_forwards(Context& context) noexcept {
     const sip::Message& message = context.message();
-    if (message.max_forwards_value < 0) return;
+    const std::int32_t value = message.max_forwards_value;
     const std::string_view digits = message.max_forwards.value;
+    // A view into the packet, which is ours to write.
+    char* const at = const_cast<char*>(digits.data());
+    if (digits.size() == 2 && value > 10 && value <= kMaxForwards) [[likely]] {
+        store_word(at, kPairs[static_cast<std::size_t>(value - 1)]);
+        return;
+    }
+    if (value < 0) return;
     char text[10];
-    const std::int32_t left =
-        message.max_forwards_value > kMaxForwards ? kMaxForwards : message.max_forwards_value - 1;
+    const std::int32_t left = value > kMaxForwards ? kMaxForwards : value - 1;
     const char* const end = std::to_chars(text, text + sizeof text, left).ptr;
     const std::size_t size = static_cast<std::size_t>(end - text);
-    char* const at =
-        const_cast<char*>(digits.data());  // a view into the packet, which is ours to write
     std::memset(at, ' ', digits.size() - size);
     std::memcpy(at + digits.size() - size, text, size);
 }
 
-Bytes apply_edits(Context& context) noexcept {
+namespace {
+
+struct Applied {
+    Bytes message;  // empty: it would not fit
+    char* gap = nullptr;
+};
+
+Applied apply_edits(Context& context) noexcept {
     const std::string_view message = context.message().text;
     const sip::EditList& edits = context.scratch.edits;
     char* const begin = const_cast<char*>(message.data());
+    const std::ptrdiff_t growth = edits.growth();
     const std::ptrdiff_t front =
         reinterpret_cast<std::uint8_t*>(begin) - context.packet.data + context.packet.headroom;
-    if (!edits.ok() || front - edits.growth() < static_cast<std::ptrdiff_t>(net::kHeadersMax))
-        return {};
-    char* const moved = edits.apply(begin, message.size());
+    if (!edits.ok() || front - growth < static_cast<std::ptrdiff_t>(net::kHeadersMax)) return {};
+    const sip::EditList::Applied applied = edits.apply(begin, message.size());
     const auto size =
-        static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + edits.growth());
-    return {reinterpret_cast<std::uint8_t*>(moved), size};
+        static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth);
+    return {{reinterpret_cast<std::uint8_t*>(applied.begin), size}, applied.gap};
 }
+
+}  // namespace
+
+Bytes apply_request_edits(Context& context, const FrontHeaders& front) noexcept {
+    const Applied applied = apply_edits(context);
+    if (!applied.message.empty()) write_front(context, front, applied.gap);
+    return applied.message;
+}
+
+Bytes apply_reply_edits(Context& context) noexcept { return apply_edits(context).message; }
 
 }  // namespace lb::core

@@ -8,14 +8,25 @@
 
 namespace lb::core {
 
-// Where replies to this request will have to go: what the Via says after our received and rport.
-Endpoint reply_endpoint_of(const Context& context, bool force_rport) noexcept;
+// The header fields that a relayed request gets on top. What they say hangs on the message as it
+// came; where they stand is known when the edits have been carried out.
+struct FrontHeaders {
+    const table::Listener* in = nullptr;   // the message was sent to
+    const table::Listener* out = nullptr;  // the message leaves by
+    Endpoint reply_to;         // where replies will have to go: what the Via says after our edits
+    std::uint64_t cookie = 0;  // of the dialog; set if a route is written
+    std::size_t size = 0;      // of all
+    bool max_forwards = false;
+    bool record_route = false;
+    bool path = false;
+    bool full_lr = false;
+};
 
 // All edits of a request that leaves by listener `out`: Via, Record-Route, Path, received and
 // rport, Route set, Request-URI, Contact. REQUIRES: scratch.edits is clear. Fills it; it is bad
 // (ok() false) when a bound was reached.
-void add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
-                       table::ListenerIndex out) noexcept;
+FrontHeaders add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
+                               table::ListenerIndex out) noexcept;
 
 // All edits of a reply: the topmost Via goes, the Contact is fixed.
 void add_reply_edits(Context& context) noexcept;
@@ -24,8 +35,9 @@ void add_reply_edits(Context& context) noexcept;
 // (spec/dispatcher.md 7.8). REQUIRES: nothing but relaying follows; the value is absent or above 0.
 void count_down_max_forwards(Context& context) noexcept;
 
-// Carries the edits out. Returns the message's new place in the packet's buffer, or an empty span
-// if it would not fit.
-Bytes apply_edits(Context& context) noexcept;
+// Carry the edits out. Return the message's new place in the packet's buffer, or an empty span if
+// it would not fit.
+Bytes apply_request_edits(Context& context, const FrontHeaders& front) noexcept;
+Bytes apply_reply_edits(Context& context) noexcept;
 
 }  // namespace lb::core

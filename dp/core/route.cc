@@ -57,12 +57,12 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     const table::ListenerIndex out = outgoing_listener(context, next, hop);
     if (out == table::kNoListener) return answer(context, {477, "No address of that family", {}});
 
-    add_request_edits(context, route, next, out);
+    const FrontHeaders front = add_request_edits(context, route, next, out);
     if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
     count_down_max_forwards(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     count_traffic(context, next);
-    const Bytes message = apply_edits(context);
+    const Bytes message = apply_request_edits(context, front);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, next.endpoint, hop, message.data(),
                 message.size());
@@ -126,7 +126,7 @@ Verdict relay_reply(Context& context) noexcept {
 
     add_reply_edits(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
-    const Bytes message = apply_edits(context);
+    const Bytes message = apply_reply_edits(context);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, *target, hop, message.data(),
                 message.size());

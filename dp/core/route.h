@@ -25,14 +25,24 @@ struct LastRequest {
     bool dispatched = false;
 };
 
+// ";received=" and the source address of the message: what the topmost Via gets, and the address
+// alone for those who compare it.
+struct ReceivedText {
+    static constexpr std::string_view kName = ";received=";
+    std::array<char, kName.size() + kAddressTextMax> text;
+
+    ReceivedText() noexcept { kName.copy(text.data(), kName.size()); }
+    char* address() noexcept { return text.data() + kName.size(); }
+};
+
 // Buffers that one worker reuses for each packet, and the state that selection keeps per worker.
 struct Scratch {
     net::FrameView frame;
     sip::Message message;
     sip::EditList edits;
-    std::array<char, kAddressTextMax> source_text;  // Context::source_text() writes here
-    std::array<std::uint8_t, 8192> reply;           // local replies are composed here
-    WorkerState state;                              // cursors, transaction table, random numbers
+    ReceivedText received;                 // Context::source_text() writes the address
+    std::array<std::uint8_t, 8192> reply;  // local replies are composed here
+    WorkerState state;                     // cursors, transaction table, random numbers
     LastRequest last_request;
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
     std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame

@@ -30,14 +30,18 @@ public:
     // REQUIRES: `text` lives until apply() and is no view into the message (copy() such a one
     // first).
     void replace(std::string_view part, std::string_view text) noexcept {
-        const bool behind_all = count_ == 0 || part.data() >= edits_[count_ - 1].part.data() +
-                                                                  edits_[count_ - 1].part.size();
-        if (!behind_all || count_ == kEditsMax || !ok_) return replace_anywhere(part, text);
-        edits_[count_++] = {part, text};
-        grow(part, text);
+        // Behind all others, as most edits are given.
+        if (part.data() < end_ || count_ == kEditsMax) return replace_anywhere(part, text);
+        const Edit edit = make_edit(part, text);
+        edits_[count_++] = edit;
+        end_ = edit.end();
+        grow(edit);
     }
     void insert(const char* at, std::string_view text) noexcept { replace({at, 0}, text); }
     void remove(std::string_view part) noexcept { replace(part, {}); }
+
+    // An insertion whose text the caller composes in its final place, behind apply(). At most one.
+    void insert_gap(const char* at, std::size_t size) noexcept { replace({at, 0}, {kGap, size}); }
 
     // Room for `size` characters that live until clear(); null when the arena is full (the list
     // goes bad). Call shrink() to give back what was not used of the latest room.
@@ -60,14 +64,23 @@ public:
     // Bytes that apply() adds (negative: removes).
     std::ptrdiff_t growth() const noexcept { return growth_; }
 
-    // Carries the edits out on the message [begin, begin + size). Returns the message's new begin:
-    // begin - growth(). REQUIRES: ok(), growth() writable bytes in front of begin.
-    char* apply(char* begin, std::size_t size) const noexcept;
+    // Carries the edits out on the message [begin, begin + size). REQUIRES: ok(), growth() writable
+    // bytes in front of begin.
+    struct Applied {
+        char* begin;  // of the message, which was begin + growth()
+        char* gap;    // where insert_gap()'s text belongs; null: there is none
+    };
+    Applied apply(char* begin, std::size_t size) const noexcept;
 
 private:
     struct Edit {
-        std::string_view part;
-        std::string_view text;
+        const char* at;
+        const char* text;  // kGap: a gap
+        std::uint32_t removed;
+        std::uint32_t size;
+
+        const char* end() const noexcept { return at + removed; }
+        std::ptrdiff_t growth() const noexcept { return std::ptrdiff_t{size} - removed; }
     };
     // A part of the message that stays, in front of one edit.
     struct Piece {
@@ -76,21 +89,32 @@ private:
         std::size_t size;
     };
     void replace_anywhere(std::string_view part, std::string_view text) noexcept;
-    void grow(std::string_view part, std::string_view text) noexcept {
-        growth_ +=
-            static_cast<std::ptrdiff_t>(text.size()) - static_cast<std::ptrdiff_t>(part.size());
+    static Edit make_edit(std::string_view part, std::string_view text) noexcept {
+        return {part.data(), text.data(), static_cast<std::uint32_t>(part.size()),
+                static_cast<std::uint32_t>(text.size())};
     }
-    bool moves_to_front_only() const noexcept;
-    void apply_forward(char* begin) const noexcept;
+    void grow(const Edit& edit) noexcept {
+        if (growth_ > highest_) highest_ = growth_;
+        growth_ += edit.growth();
+    }
+    // The part in front of an edit moves by what that edit and those behind it add, which is
+    // growth_ less what those in front of it add: towards the front for all if for the greatest.
+    bool moves_to_front_only() const noexcept { return highest_ <= growth_; }
+    char* apply_forward(char* begin) const noexcept;
+    char* apply_anywhere(char* begin, std::size_t size) const noexcept;
     void find_pieces(char* begin, std::size_t size,
                      std::array<Piece, kEditsMax>& pieces) const noexcept;
 
-    std::array<Edit, kEditsMax> edits_;
+    static constexpr char kGap[1] = {};
+
     std::size_t count_ = 0;
+    const char* end_ = nullptr;  // of the last edit; null: there is none
     std::ptrdiff_t growth_ = 0;
-    std::array<char, kArenaSize> arena_;
+    std::ptrdiff_t highest_ = 0;  // of the sums of what the first edits add, all but the last
     std::size_t used_ = 0;
     bool ok_ = true;
+    std::array<Edit, kEditsMax> edits_;
+    std::array<char, kArenaSize> arena_;
 };
 
 }  // namespace lb::sip

@@ -6,6 +6,19 @@
 
 namespace lb::table {
 
+void Listener::compose_record_route() {
+    for (const bool twin : {false, true}) {
+        for (const bool full_lr : {false, true}) {
+            std::string& text = record_route[twin][full_lr];
+            text = kRecordRoute;
+            text += record_route_uri;
+            if (twin) text += ";r2=on";
+            text += full_lr ? ";lr=on" : ";lr";
+            text += kRecordRouteCookie;
+        }
+    }
+}
+
 SetTexts::Block& SetTexts::own() {
     if (!block_) {
         block_ = std::make_shared<Block>();

@@ -44,7 +44,15 @@ struct Listener {
     std::string via;            // "Via: SIP/2.0/UDP 10.77.0.1:5061;branch=", port left out if 5060
     std::string
         record_route_uri;  // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
+
+    // Composed from that by Dispatch::build(): "Record-Route: <sip:10.77.0.1:5061;lr;sl=", to be
+    // followed by the dialog cookie. By whether it is one of two (";r2=on"), and by
+    // Service::enable_full_lr (";lr=on").
+    std::array<std::array<std::string, 2>, 2> record_route;
+    void compose_record_route();
 };
+inline constexpr std::string_view kRecordRoute = "Record-Route: ";
+inline constexpr std::string_view kRecordRouteCookie = ";sl=";
 
 struct Member {
     DestinationId id{};

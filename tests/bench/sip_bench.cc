@@ -96,7 +96,7 @@ void BM_ApplyRelayEdits(benchmark::State& state) {
                      ";received=192.0.2.10");
         edits.replace(message.top_via.rport_param, ";rport=5060");
         edits.replace(message.max_forwards.value, "69");
-        benchmark::DoNotOptimize(edits.apply(buffer.data() + 256, message.text.size()));
+        benchmark::DoNotOptimize(edits.apply(buffer.data() + 256, message.text.size()).begin);
     }
 }
 BENCHMARK(BM_ApplyRelayEdits)->Name("BM_CopyParseAndApplyRelayEdits");

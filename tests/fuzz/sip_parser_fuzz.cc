@@ -94,7 +94,7 @@ void edit(std::string_view text) {
     const std::string branch(message.top_via.branch);
     EditList edits;
     write_edits(message, edits);
-    const char* const begin = edits.apply(copy.data() + kRoom, text.size());
+    const char* const begin = edits.apply(copy.data() + kRoom, text.size()).begin;
     const std::string_view relayed(begin, copy.data() + copy.size());
     Message after;
     const Error error = parse(relayed, after);

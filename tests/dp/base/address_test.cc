@@ -148,6 +148,22 @@ TEST(Address, AgreesWithInetNtopOnRandomAddresses) {
     }
 }
 
+TEST(Address, AgreesWithInetNtopOnQuadsOfAllLengths) {
+    constexpr std::uint8_t kOctets[] = {0, 7, 9, 10, 42, 99, 100, 200, 255};
+    for (const std::uint8_t a : kOctets) {
+        for (const std::uint8_t b : kOctets) {
+            for (const std::uint8_t c : kOctets) {
+                for (const std::uint8_t d : kOctets) {
+                    const std::uint8_t bytes[4] = {a, b, c, d};
+                    char expected[INET_ADDRSTRLEN];
+                    ASSERT_NE(inet_ntop(AF_INET, bytes, expected, sizeof expected), nullptr);
+                    ASSERT_EQ(IpAddress::from_ipv4(bytes).text(), expected);
+                }
+            }
+        }
+    }
+}
+
 TEST(Address, KnowsItsRanges) {
     const auto at = [](const char* text) { return *IpAddress::parse(text); };
     for (const char* text : {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.4.4",

@@ -352,9 +352,73 @@ TEST_F(RouteTest, CountsDownMaxForwardsInPlace) {
         text.replace(text.find("Max-Forwards: 70"), 16, std::string("Max-Forwards: ") + row.given);
         EXPECT_EQ(header(appliance.receive(kClient, kService, text), "Max-Forwards"), row.sent);
     }
+    for (int value = 1; value <= 300; ++value) {  // as many characters as there were
+        for (const std::size_t width : {std::size_t{1}, std::size_t{2}, std::size_t{5}}) {
+            std::string given = std::to_string(value);
+            given.insert(0, width - std::min(width, given.size()), '0');
+            const std::string left = std::to_string(value > 70 ? 70 : value - 1);
+            std::string text = invite();
+            text.replace(text.find("Max-Forwards: 70"), 16, "Max-Forwards: " + given);
+            ASSERT_EQ(header(appliance.receive(kClient, kService, text), "Max-Forwards"),
+                      std::string(given.size() - left.size(), ' ') + left)
+                << given;
+        }
+    }
     std::string text = invite();
     text.erase(text.find("Max-Forwards: 70\r\n"), 18);
     EXPECT_EQ(header(appliance.receive(kClient, kService, text), "Max-Forwards"), "70");
+}
+
+TEST_F(RouteTest, WritesTheSourceIntoTheViaWhateverItsLength) {
+    for (const char* host : {"9.8.7.6", "10.77.0.9", "198.51.100.10", "198.151.100.255"}) {
+        for (const char* port : {"1", "9", "10", "99", "100", "999", "1000", "5060", "9999",
+                                 "10000", "12005", "65535"}) {
+            const Outcome sent =
+                appliance.receive(std::string(host) + ":" + port, kService, invite());
+            ASSERT_TRUE(sent.sent());
+            EXPECT_EQ(header(sent, "Via", 1),
+                      "SIP/2.0/UDP 10.77.0.9:5060;received=" + std::string(host) +
+                          ";branch=z9hG4bKa1;rport=" + port);
+        }
+    }
+}
+
+// All that can stand in front of a relayed request, in all combinations.
+TEST_F(RouteTest, PutsItsHeaderFieldsOnTopInOrder) {
+    for (unsigned bits = 0; bits < 64; ++bits) {
+        const auto has = [bits](unsigned bit) { return (bits >> bit & 1) != 0; };
+        const bool twin = has(0), full_lr = has(1), path = has(2), max_forwards = has(3);
+        const bool record_route = has(4), registers = has(5);
+        appliance.tables.dispatch = nullptr;  // to be built anew
+        appliance.dispatch.sets.clear();
+        appliance.add_set(1, {twin ? "[fd77::101]:5060" : "10.77.0.101:5060"});
+        appliance.dispatch.services[0].enable_full_lr = full_lr;
+        appliance.dispatch.services[0].path = path;
+        appliance.dispatch.services[0].record_route = record_route;
+        const char* const method = registers ? "REGISTER" : "INVITE";
+        std::string text = request(std::string(method) + " sip:bob@example.com", usual(method));
+        if (max_forwards) text.erase(text.find("Max-Forwards: 70\r\n"), 18);
+        const Outcome sent = appliance.receive(kClient, kService, text);
+        ASSERT_TRUE(sent.sent());
+
+        std::string expected = max_forwards ? "Max-Forwards: 70\r\n" : "";
+        const auto add_routes = [&](const char* name) {
+            const std::string params =
+                std::string(twin ? ";r2=on" : "") + (full_lr ? ";lr=on" : ";lr") + ";sl=";
+            std::string cookie =
+                header(sent, std::string(name).substr(0, std::strlen(name) - 2).c_str());
+            cookie = cookie.substr(cookie.size() - 17, 16);
+            if (twin) expected += std::string(name) + "<sip:[fd77::1]" + params + cookie + ">\r\n";
+            expected += std::string(name) + "<sip:10.77.0.1" + params + cookie + ">\r\n";
+        };
+        if (record_route && !registers) add_routes("Record-Route: ");
+        if (path && registers) add_routes("Path: ");
+        expected += std::string("Via: SIP/2.0/UDP ") + (twin ? "[fd77::1]" : "10.77.0.1") +
+                    ";branch=z9hG4bKsl";
+        const std::string behind_start_line = sent.text.substr(sent.text.find("\r\n") + 2);
+        EXPECT_EQ(behind_start_line.substr(0, expected.size()), expected) << bits;
+        EXPECT_EQ(behind_start_line.substr(expected.size() + 32, 7), "\r\nVia: ") << bits;
+    }
 }
 
 TEST_F(RouteTest, AbsorbsTheAckToItsOwnReply) {

@@ -54,7 +54,7 @@ TEST(Checksum, EveryVariantOfThisProcessorSumsLikeTheSlowTwin) {
         }
         const Octets many = random_octets(random, kRawSumMax + 64);
         for (int i = 0; i < 300; ++i) {
-            const std::size_t from = random() % 64, size = random() % kRawSumMax;
+            const std::size_t from = random() % 64, size = random() % (i < 200 ? 1500 : kRawSumMax);
             ASSERT_EQ(folded(variant.sum(many.data() + from, size)),
                       slow_sum({many.data() + from, size}))
                 << variant.name << ' ' << from << ' ' << size;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -42,7 +43,8 @@ TEST(EditList, ReplacesInsertsAndRemoves) {
     edits.replace({begin + 7, 1}, "bb");
     ASSERT_TRUE(edits.ok());
     EXPECT_EQ(edits.growth(), 9 + 8 - 7 + 1);
-    char* const out = edits.apply(begin, text.size());
+    const auto [out, gap] = edits.apply(begin, text.size());
+    EXPECT_EQ(gap, nullptr);
     EXPECT_EQ(out, begin - edits.growth());
     EXPECT_EQ(std::string_view(out, text.size() + 11),
               "INVITE bb\r\nVia: us\r\nSecond\r\nVia: b\r\n");
@@ -82,19 +84,44 @@ TEST(EditList, ArenaIsBounded) {
     EXPECT_FALSE(edits.ok());
 }
 
+TEST(EditList, LeavesAGapForATextThatIsComposedLater) {
+    constexpr std::string_view kText = "INVITE a\r\nVia: b\r\nTo: c\r\n";
+    for (const std::string_view uri : {"a", "", "sip:a-long-one"}) {
+        for (const std::string_view via : {"b", "", "SIP/2.0/UDP b;received=a"}) {
+            std::string buffer(64, '#');
+            buffer += kText;
+            char* const begin = buffer.data() + 64;
+            EditList edits;
+            edits.clear();
+            edits.insert_gap(begin + 10, 9);
+            edits.replace({begin + 15, 1}, via);
+            edits.replace({begin + 7, 1}, uri);
+            ASSERT_TRUE(edits.ok());
+            EXPECT_EQ(edits.growth(), static_cast<std::ptrdiff_t>(uri.size() + via.size() + 9 - 2));
+            const auto [out, gap] = edits.apply(begin, kText.size());
+            ASSERT_EQ(gap, out + 9 + uri.size());
+            std::memcpy(gap, "Via: us\r\n", 9);
+            EXPECT_EQ(std::string_view(out, buffer.data() + buffer.size()),
+                      "INVITE " + std::string(uri) + "\r\nVia: us\r\nVia: " + std::string(via) +
+                          "\r\nTo: c\r\n");
+        }
+    }
+}
+
 TEST(EditList, AgreesWithANaiveTwin) {
     std::mt19937 random(20240611);
     const auto below = [&random](std::size_t limit) { return random() % limit; };
     for (int round = 0; round < 20000; ++round) {
-        std::string message(below(60), '\0');
+        const std::size_t scale = round % 2 == 0 ? 1 : 12;  // short pieces and texts, and long ones
+        std::string message(below(60 * scale), '\0');
         for (char& c : message) c = static_cast<char>('a' + below(26));
         std::vector<NaiveEdit> naive;
         std::size_t at = 0;
         for (std::size_t n = below(7); n > 0; --n) {
-            at += below(10);
+            at += below(10 * scale);
             if (at > message.size()) break;
-            const std::size_t size = std::min<std::size_t>(below(8), message.size() - at);
-            naive.push_back({at, size, std::string(below(12), static_cast<char>('A' + n))});
+            const std::size_t size = std::min<std::size_t>(below(8 * scale), message.size() - at);
+            naive.push_back({at, size, std::string(below(12 * scale), static_cast<char>('A' + n))});
             at += size;
         }
         const std::string expected = apply_naive(message, naive);
@@ -112,7 +139,7 @@ TEST(EditList, AgreesWithANaiveTwin) {
         }
         for (const NaiveEdit& edit : given) edits.replace({begin + edit.at, edit.size}, edit.text);
         ASSERT_TRUE(edits.ok());
-        const char* const out = edits.apply(begin, message.size());
+        const char* const out = edits.apply(begin, message.size()).begin;
         ASSERT_EQ(std::string_view(out, expected.size()), expected);
         ASSERT_EQ(out + expected.size(), begin + message.size()) << "the tail moved";
     }

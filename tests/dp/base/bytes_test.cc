@@ -1,0 +1,58 @@
+#include "dp/base/bytes.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "tests/support/guarded_bytes.h"
+
+namespace lb {
+namespace {
+
+std::string letters(std::size_t size) {
+    std::string text(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i * 7 % 26);
+    return text;
+}
+
+constexpr std::size_t kSizeMax = 150;  // every way that move_to_front() has
+
+TEST(Bytes, MovesToTheFrontAsMemmoveDoes) {
+    for (std::size_t size = 0; size <= kSizeMax; ++size) {
+        for (const std::size_t shift : {0, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 100, 200}) {
+            const std::string whole = letters(shift + size);
+            std::string expected = whole;
+            std::memmove(expected.data(), expected.data() + shift, size);
+            for (const bool front : {false, true}) {
+                test::GuardedBytes bytes(whole, front);
+                move_to_front(bytes.data(), bytes.data() + shift, size);
+                ASSERT_EQ(bytes.text(), expected) << size << " by " << shift;
+            }
+        }
+    }
+}
+
+TEST(Bytes, CopiesWithinTheSizeGiven) {
+    for (std::size_t size = 0; size <= kSizeMax; ++size) {
+        test::GuardedBytes from(letters(size)), to(std::string(size, '#'));
+        copy_short(to.data(), from.data(), size);
+        ASSERT_EQ(to.text(), from.text()) << size;
+    }
+}
+
+TEST(Bytes, ComparesEveryByte) {
+    for (std::size_t size = 0; size <= 40; ++size) {
+        const std::string text = letters(size);
+        test::GuardedBytes a(text), b(text);
+        EXPECT_TRUE(same_short(a.data(), b.data(), size)) << size;
+        for (std::size_t i = 0; i < size; ++i) {
+            b.data()[i] ^= 0x20;
+            EXPECT_FALSE(same_short(a.data(), b.data(), size)) << i << " of " << size;
+            b.data()[i] ^= 0x20;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace lb
