@@ -1,5 +1,7 @@
 #include "dp/core/route.h"
 
+#include <cstring>
+
 #include "dp/core/answer.h"
 #include "dp/core/checks.h"
 #include "dp/core/choose.h"
@@ -98,7 +100,7 @@ Verdict relay_request(Context& context) noexcept {
     return {Action::kResolve, DropReason::kInternal, context.interface};
 }
 
-Verdict relay_reply(Context& context) noexcept {
+[[gnu::noinline]] Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
     const auto sent_by = sip::literal_host(top.host);
@@ -132,12 +134,36 @@ Verdict relay_reply(Context& context) noexcept {
                 message.size());
 }
 
+// In words: a compare of six bytes is a call.
+bool is_same(const MacAddress& a, const MacAddress& b) noexcept {
+    const auto word = [](const MacAddress& mac, std::size_t at) {
+        std::uint32_t bytes;
+        std::memcpy(&bytes, mac.bytes.data() + at, sizeof bytes);
+        return bytes;
+    };
+    return word(a, 0) == word(b, 0) && word(a, 2) == word(b, 2);
+}
+
+// To an address of ours on that interface; anything else is for the kernel: ARP, strangers,
+// multicast.
+bool is_for_us(const table::Network& network, const table::Interface& interface,
+               const net::FrameView& frame) noexcept {
+    return is_same(frame.target_mac, interface.mac) && network.owns(frame.target.address);
+}
+
 // False for a source that a reply may not go to: it would reach many hosts, or ourselves.
 bool is_plausible_source(const Context& context) noexcept {
     const net::FrameView& frame = context.frame();
     const bool group_mac = (frame.source_mac.bytes[0] & 1) != 0;
-    return !group_mac && is_peer(frame.source, frame.target.address.is_loopback()) &&
+    return !group_mac &&
+           (is_plain_peer(frame.source) ||
+            is_odd_peer(frame.source, frame.target.address.is_loopback())) &&
            !context.network().owns(frame.source.address);
+}
+
+// Most messages begin with a letter, and are none.
+bool is_keepalive(std::string_view payload) noexcept {
+    return (payload.empty() || payload.front() < ' ') && sip::is_keepalive(payload);
 }
 
 DropReason drop_reason(net::FrameError error) noexcept {
@@ -168,18 +194,18 @@ Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch
     if (context.interface == table::kNoInterface) return drop(DropReason::kForeignVlan);
 
     const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
-    if (!context.network().owns(frame.target.address)) return punt;  // ARP, strangers, multicast
-    if (frame.target_mac != context.network().interface(context.interface).mac) return punt;
-    if (frame.is_fragment) {  // ports unknown; comes back once, whole
-        return frame.protocol == net::kProtocolUdp
+    const table::Network& network = context.network();
+    if (!is_for_us(network, network.interface(context.interface), frame)) return punt;
+    if (!frame.is_udp) [[unlikely]] {
+        // A fragment's ports are unknown; it comes back once, whole.
+        return frame.is_fragment && frame.protocol == net::kProtocolUdp
                    ? Verdict{Action::kReassemble, DropReason::kInternal, context.interface}
                    : punt;
     }
-    if (!frame.is_udp) return punt;
     context.listener = context.dispatch().find_listener(frame.target);
     if (context.listener == table::kNoListener) return punt;
     if (!is_plausible_source(context)) return drop(DropReason::kForgedSource);
-    if (sip::is_keepalive(frame.payload)) return drop(DropReason::kKeepalive);
+    if (is_keepalive(frame.payload)) return drop(DropReason::kKeepalive);
 
     if (const auto error = sip::parse(frame.payload, scratch.message); error != sip::Error::kNone) {
         return refuse_unparsable(context, error);

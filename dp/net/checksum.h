@@ -58,9 +58,15 @@ constexpr std::uint32_t fold_raw(std::uint64_t raw) noexcept {
     return sum + std::rotl(sum, 16);
 }
 
-// True if the sum is one of the two forms of zero and not over zeros alone: what verifies a
-// checksum.
-constexpr bool is_good(std::uint64_t raw) noexcept { return fold_raw(raw) >= 0xffff0000U; }
+// True if the sum is one of the two forms of zero: what verifies a checksum. That is divisibility
+// by 0xffff, told by a product with its inverse modulo 2^64. REQUIRES: a sum over bytes that are
+// not all zero.
+constexpr bool is_good(std::uint64_t raw) noexcept {
+    constexpr std::uint64_t kMultiples = 0x0001000100010001;  // so many times 0xffff is 2^64 - 1
+    constexpr std::uint64_t kInverse = 0 - kMultiples;
+    static_assert(kInverse * 0xffff == 1 && kMultiples * 0xffff == ~std::uint64_t{0});
+    return raw * kInverse <= kMultiples;
+}
 
 // The checksum to store, as it lies in memory.
 constexpr std::uint16_t raw_checksum_of(std::uint64_t raw) noexcept {
@@ -80,12 +86,13 @@ inline std::uint64_t raw_address_sum(const IpAddress& address) noexcept {
 
 // Of the 20 bytes of an IPv4 header without options. REQUIRES: that many readable bytes.
 inline std::uint64_t raw_ipv4_header_sum(const std::uint8_t* header) noexcept {
-    std::uint64_t first, second;
-    std::uint32_t third;
-    std::memcpy(&first, header, 8);
-    std::memcpy(&second, header + 8, 8);
-    std::memcpy(&third, header + 16, 4);
-    return (first >> 32) + (first & 0xffffffff) + (second >> 32) + (second & 0xffffffff) + third;
+    std::uint64_t sum = 0;
+    for (std::size_t at = 0; at < 20; at += 4) {
+        std::uint32_t word;
+        std::memcpy(&word, header + at, 4);
+        sum += word;
+    }
+    return sum;
 }
 
 // An odd last byte counts as the high half of a word whose low half is zero.

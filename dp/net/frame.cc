@@ -96,27 +96,53 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     return parse_udp(packet, payload, frame, verify);
 }
 
-// The frame that nearly all are: Ethernet, IPv4 without options, whole, UDP, as long as it says,
-// with a checksum that is right or that nobody asks for. Fills `frame` with one store a field.
-// False for any other, with nothing said about `frame`.
-[[gnu::always_inline]] inline bool parse_plain_ipv4(const Packet& packet, FrameView& frame,
-                                                    bool verify) noexcept {
-    constexpr std::size_t kHeaders = kEthernetHeader + kIpv4Header + kUdpHeader;
+template <class Word>
+Word load(const std::uint8_t* at) noexcept {
+    Word word;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+
+template <class Word>
+void store(void* at, Word word) noexcept {
+    std::memcpy(at, &word, sizeof word);
+}
+
+// From address and port as they lie in a frame, in as few stores as it takes.
+void store_ipv4(Endpoint& to, const std::uint8_t* quad, const std::uint8_t* port) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    static_assert(sizeof(Endpoint) == 20 && offsetof(Endpoint, port) == 18);
+    auto* const at = reinterpret_cast<std::uint8_t*>(&to);
+    const std::uint64_t address = load<std::uint32_t>(quad);
+    store(at, static_cast<std::uint64_t>(Family::kIpv4) | address << 8);
+    store(at + 8, std::uint64_t{0});
+    store(at + 16, static_cast<std::uint32_t>(load_be16(port)) << 16);  // behind two more zeros
+}
+
+// The frame that nearly all are: Ethernet, IPv4 without options, whole, UDP, exactly as long as it
+// says. Fills `frame` with one store a field, and leaves its UDP checksum to others. False for any
+// other, with nothing said about `frame`.
+[[gnu::always_inline]] inline bool parse_plain_ipv4(const Packet& packet,
+                                                    FrameView& frame) noexcept {
+    const std::uint32_t size = packet.length - std::uint32_t{kPlainHeaders};
+    if (size > 65535 - kIpv4Header - kUdpHeader) return false;  // or the frame is too short
+    const auto raw_size = [size](std::size_t headers) {
+        return raw_word(static_cast<std::uint16_t>(size + headers));
+    };
     const std::uint8_t* const data = packet.data;
-    if (packet.length < kHeaders || load_be16(data + 12) != kEtherTypeIpv4) return false;
     const std::uint8_t* const ip = data + kEthernetHeader;
     const std::uint8_t* const udp = ip + kIpv4Header;
-    const std::uint32_t total = load_be16(ip + 2);
-    const std::uint32_t length = load_be16(udp + 4);
-    const bool whole = (load_be16(ip + 6) & 0x3fff) == 0;
-    if (ip[0] != 0x45 || ip[9] != kProtocolUdp || !whole) return false;
-    if (total > packet.length - kEthernetHeader || length < kUdpHeader ||
-        length + kIpv4Header > total || !is_good(raw_ipv4_header_sum(ip))) {
+    constexpr std::uint16_t kFragment = 0x3fff;  // more to come, or an offset
+    if (load<std::uint16_t>(data + 12) != raw_word(kEtherTypeIpv4) || ip[0] != 0x45 ||
+        load<std::uint16_t>(ip + 2) != raw_size(kIpv4Header + kUdpHeader) ||
+        (load<std::uint16_t>(ip + 6) & raw_word(kFragment)) != 0 || ip[9] != kProtocolUdp ||
+        load<std::uint16_t>(udp + 4) != raw_size(kUdpHeader) || !is_good(raw_ipv4_header_sum(ip))) {
         return false;
     }
 
     static_assert(offsetof(FrameView, target_mac) == 0 && offsetof(FrameView, source_mac) == 6);
-    std::memcpy(static_cast<void*>(&frame), data, 12);  // both as they lie
+    store(&frame, load<std::uint64_t>(data));  // both as they lie
+    store(reinterpret_cast<std::uint8_t*>(&frame) + 8, load<std::uint32_t>(data + 8));
     frame.ether_type = kEtherTypeIpv4;
     frame.vlan = packet.vlan == kNoVlan ? kNoVlan : vlan_id(packet.vlan);
     frame.protocol = kProtocolUdp;
@@ -126,20 +152,26 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     frame.is_udp = true;
     frame.more_fragments = false;
     frame.fragment_offset = 0;
-    frame.source = {IpAddress::from_ipv4(ip + 12), load_be16(udp)};
-    frame.target = {IpAddress::from_ipv4(ip + 16), load_be16(udp + 2)};
-    frame.payload = as_text({udp + kUdpHeader, length - kUdpHeader});
+    store_ipv4(frame.source, ip + 12, udp);
+    store_ipv4(frame.target, ip + 16, udp + 2);
+    frame.payload = as_text({udp + kUdpHeader, size});
     frame.ip_offset = kEthernetHeader;
-    frame.payload_offset = kHeaders;
+    frame.payload_offset = kPlainHeaders;
+    return true;
+}
 
-    if (packet.udp_checksum != Checksum::kUnknown || load_be16(udp + 6) == 0 || !verify)
-        return packet.udp_checksum != Checksum::kBad || !verify;
-    std::uint64_t addresses;  // both in one piece, where they lie
-    std::memcpy(&addresses, ip + 12, 8);
+FrameError parse_any(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept;
+
+// Of a frame that parse_plain_ipv4() has read, in software.
+[[gnu::noinline]] FrameError verify_plain_ipv4(const Packet& packet, FrameView& frame) noexcept {
+    const std::uint8_t* const udp = packet.data + kEthernetHeader + kIpv4Header;
+    const std::size_t length = kUdpHeader + frame.payload.size();
+    const auto addresses = load<std::uint64_t>(udp - 8);  // both in one piece, where they lie
     const std::uint64_t pseudo = (addresses >> 32) + (addresses & 0xffffffff) +
                                  raw_word(kProtocolUdp) +
                                  raw_word(static_cast<std::uint16_t>(length));
-    return is_good(pseudo + raw_sum_of(udp, length));
+    if (is_good(pseudo + raw_sum_of(udp, length))) return FrameError::kNone;
+    return parse_any(packet, frame, true);  // says the same, and what it says of `frame`
 }
 
 // Walks the extension headers in `chain` to a UDP header, a fragment header or something that is
@@ -191,8 +223,8 @@ FrameError parse_ipv6(const Packet& packet, ConstBytes rest, FrameView& frame,
 }
 
 // Any frame, step by step: says what is wrong with one as well.
-[[gnu::noinline]] FrameError parse_any(const Packet& packet, FrameView& frame,
-                                       bool verify_checksum) noexcept {
+[[gnu::noinline, gnu::cold]] FrameError parse_any(const Packet& packet, FrameView& frame,
+                                                  bool verify_checksum) noexcept {
     frame = FrameView{};
     ConstBytes rest = packet.bytes();
     if (rest.size() < kEthernetHeader) return FrameError::kTooShort;
@@ -314,8 +346,17 @@ std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
 }  // namespace
 
 FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
-    if (parse_plain_ipv4(packet, frame, verify_checksum)) return FrameError::kNone;
-    return parse_any(packet, frame, verify_checksum);
+    if (!parse_plain_ipv4(packet, frame)) return parse_any(packet, frame, verify_checksum);
+    if (!verify_checksum) return FrameError::kNone;
+    switch (packet.udp_checksum) {
+        case Checksum::kUnknown:
+            if (load_be16(packet.data + kPlainHeaders - 2) == 0) return FrameError::kNone;
+            return verify_plain_ipv4(packet, frame);
+        case Checksum::kBad:
+            return parse_any(packet, frame, true);
+        default:
+            return FrameError::kNone;
+    }
 }
 
 std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,

@@ -94,10 +94,7 @@ void Network::make_indexes() {
     count_ = state_.interfaces.size();
     for (std::size_t i = 0; i < count_; ++i) {
         const Interface& entry = state_.interfaces[i];
-        for (const Prefix& prefix : entry.addresses) {
-            own_.push_back(prefix.address);
-            own_filter_ |= std::uint64_t{1} << hash_of(prefix.address) % 64;
-        }
+        for (const Prefix& prefix : entry.addresses) own_.push_back(prefix.address);
         if (entry.vlan != net::kNoVlan) continue;
         if (untagged_.size() <= entry.device) untagged_.resize(entry.device + 1U, kNoInterface);
         InterfaceIndex& of_device = untagged_[entry.device];
@@ -110,8 +107,25 @@ void Network::make_indexes() {
     neighbour_index_ = index_of(state_.neighbours, [](const NeighbourEntry& entry) {
         return hash_of_neighbour(entry.interface, entry.address);
     });
+    make_quads();
     insert_routes();
     find_on_link();
+}
+
+void Network::make_quads() {
+    own_quads_.fill(kNobody);
+    own_quads_[quad_slot(kNobody)] = kAskIndex;
+    for (const IpAddress& address : own_) {
+        if (!address.is_ipv4()) continue;
+        const std::uint32_t quad = quad_of(address);
+        std::uint32_t& slot = own_quads_[quad_slot(quad)];
+        if (slot != quad) slot = slot == kNobody ? quad : kAskIndex;
+    }
+}
+
+bool Network::owns_by_index(const IpAddress& address) const noexcept {
+    const auto same = [&](std::uint32_t i) { return own_[i] == address; };
+    return own_index_.find(hash_of(address), same) != HashIndex::kNone;
 }
 
 std::unique_ptr<const Network> Network::build(NetworkState state) {

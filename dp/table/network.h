@@ -5,7 +5,10 @@
 //
 // Threads: immutable after build(); any thread reads.
 
+#include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,10 +96,9 @@ public:
 
     // True for an address of one of our interfaces.
     bool owns(const IpAddress& address) const noexcept {
-        const std::uint64_t hash = hash_of(address);
-        if ((own_filter_ >> (hash % 64) & 1) == 0) return false;
-        return own_index_.find(hash, [&](std::uint32_t i) { return own_[i] == address; }) !=
-               HashIndex::kNone;
+        if (!address.is_ipv4()) return owns_by_index(address);
+        const std::uint32_t quad = quad_of(address), there = own_quads_[quad_slot(quad)];
+        return there == kAskIndex ? owns_by_index(address) : there == quad;
     }
 
     // Longest prefix match, then the neighbour's MAC. Allocation-free.
@@ -116,11 +118,27 @@ private:
         const MacAddress* gateway_mac = nullptr;
     };
 
+    // A table of our IPv4 addresses, as they lie in memory, each in the slot that its hash says.
+    // Where several would be it has kAskIndex, where none is kNobody; in kNobody's own slot never
+    // that.
+    static constexpr std::size_t kQuadSlots = 64;
+    static constexpr std::uint32_t kAskIndex = 0, kNobody = 0xffffffff;
+    static std::uint32_t quad_of(const IpAddress& address) noexcept {
+        std::uint32_t quad;
+        std::memcpy(&quad, address.data(), sizeof quad);
+        return quad;
+    }
+    static std::size_t quad_slot(std::uint32_t quad) noexcept {
+        return quad * 0x9e3779b1U >> (32 - std::bit_width(kQuadSlots - 1));
+    }
+
     Network() = default;
     const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept;
     InterfaceIndex find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
     Hop resolve_by_route(const IpAddress& target) const noexcept;
+    bool owns_by_index(const IpAddress& address) const noexcept;
     void make_indexes();
+    void make_quads();
     void insert_routes();
     void find_on_link();
 
@@ -128,7 +146,7 @@ private:
     std::size_t count_ = 0;                 // of interfaces
     std::vector<InterfaceIndex> untagged_;  // by device
     std::vector<IpAddress> own_;
-    std::uint64_t own_filter_ = 0;  // a bit for each, by its hash: most addresses are none of ours
+    std::array<std::uint32_t, kQuadSlots> own_quads_{};
     std::vector<NextHop> hops_;
     std::vector<Hop> on_link_;  // what resolve() says of the neighbours that no gateway leads to
     HashIndex ports_, own_index_, neighbour_index_, on_link_index_;

@@ -257,6 +257,87 @@ TEST(Frame, PaddingAndALongerIpPayloadAreNotThePayload) {
     EXPECT_EQ(frame.payload, test::text_of(kPayload));
 }
 
+// A frame as long as it says is read in one go, one with a byte of padding step by step.
+void expect_same_with_padding(Octets octets, Packet packet, bool verify) {
+    octets.push_back(0);
+    const auto read = [&](std::size_t padding, FrameView& frame) {
+        packet.data = octets.data();
+        packet.length = static_cast<std::uint32_t>(octets.size() - 1 + padding);
+        return parse_frame(packet, frame, verify);
+    };
+    FrameView frame, padded;
+    const FrameError error = read(0, frame);
+    ASSERT_EQ(read(1, padded), error);
+    if (error != FrameError::kNone) return;
+    EXPECT_EQ(frame.target_mac, padded.target_mac);
+    EXPECT_EQ(frame.source_mac, padded.source_mac);
+    EXPECT_EQ(frame.ether_type, padded.ether_type);
+    EXPECT_EQ(frame.vlan, padded.vlan);
+    EXPECT_EQ(frame.protocol, padded.protocol);
+    EXPECT_EQ(frame.ttl, padded.ttl);
+    EXPECT_EQ(frame.dscp, padded.dscp);
+    EXPECT_EQ(frame.is_fragment, padded.is_fragment);
+    EXPECT_EQ(frame.is_udp, padded.is_udp);
+    EXPECT_EQ(frame.more_fragments, padded.more_fragments);
+    EXPECT_EQ(frame.fragment_offset, padded.fragment_offset);
+    EXPECT_EQ(frame.source, padded.source);
+    EXPECT_EQ(frame.target, padded.target);
+    EXPECT_EQ(frame.payload.size(), padded.payload.size());
+    EXPECT_EQ(frame.ip_offset, padded.ip_offset);
+    EXPECT_EQ(frame.payload_offset, padded.payload_offset);
+    if (!frame.is_udp) return;
+    EXPECT_EQ(frame.payload.data(),
+              reinterpret_cast<const char*>(packet.data) + frame.payload_offset);
+}
+
+TEST(Frame, IsReadInOneGoAsItIsStepByStep) {
+    constexpr Checksum kChecksums[] = {Checksum::kUnknown, Checksum::kGood, Checksum::kBad,
+                                       Checksum::kPartial};
+    std::mt19937 random(8);
+    for (int i = 0; i < 30000; ++i) {
+        FrameSpec spec;
+        spec.dont_fragment = random() % 2 == 0;
+        spec.dscp = static_cast<std::uint8_t>(random());
+        spec.ttl = static_cast<std::uint8_t>(random());
+        spec.id = random() % 65536;
+        spec.source_port = static_cast<std::uint16_t>(random());
+        Octets octets = udp_frame(spec, test::random_octets(random, random() % 60));
+        std::uint8_t* const ip = octets.data() + kEthernetHeader;
+        const std::size_t size = octets.size() - kEthernetHeader;
+        if (random() % 4 != 0) {
+            const std::size_t at = random() % (kPlainHeaders + 4);
+            octets[at % octets.size()] ^= static_cast<std::uint8_t>(1U << random() % 8);
+        }
+        if (load_be16(ip + 2) > size) continue;  // the padding would belong to it
+        if (random() % 4 != 0 && ip[0] >> 4 == 4 && (ip[0] & 15) >= 5 &&
+            (ip[0] & 15U) * 4 <= size) {
+            const std::size_t header = (ip[0] & 15U) * 4;
+            store_be16(ip + 10, 0);
+            store_be16(ip + 10, test::ip_checksum(Octets(ip, ip + header)));
+        }
+        if (random() % 8 == 0) store_be16(ip + kIpv4Header + 6, 0);  // no UDP checksum
+        Packet packet;
+        packet.udp_checksum = kChecksums[random() % 4];
+        if (random() % 4 == 0) packet.vlan = static_cast<std::uint16_t>(random() % 3 * 4096);
+        expect_same_with_padding(octets, packet, random() % 4 != 0);
+    }
+}
+
+TEST(Frame, TheLongestAndTheShortestAreReadInOneGoAsWell) {
+    for (const std::size_t size : {0U, 1U, 65535U - 28U}) {
+        FrameView frame;
+        const Octets octets = udp_frame({}, Octets(size, 'x'));
+        ASSERT_EQ(parse(octets, frame), FrameError::kNone) << size;
+        EXPECT_EQ(frame.payload.size(), size);
+    }
+    // 64 KB longer than it says: the lengths are right modulo 2^16.
+    Octets octets = udp_frame({}, Octets(9, 'x'));
+    octets.resize(octets.size() + 65536);
+    FrameView frame;
+    ASSERT_EQ(parse(octets, frame), FrameError::kNone);
+    EXPECT_EQ(frame.payload, "xxxxxxxxx");
+}
+
 TEST(Frame, EveryPrefixAndEveryByteChangeIsSafe) {
     for (const Good& row : good_frames()) {
         const Octets good = udp_frame(row.spec, kPayload);

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <random>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "dp/table/hash_index.h"
 #include "tests/support/slow_network.h"
@@ -140,6 +143,32 @@ NetworkState random_state(std::mt19937& random, std::size_t routes) {
                                     mac(static_cast<unsigned>(random() % 60000 + 1))});
     }
     return state;
+}
+
+// As many as fill the table of IPv4 addresses several times over, and those that mean something
+// in it; against a plain set.
+TEST(Network, OwnsWhatItsInterfacesHaveAndNothingElse) {
+    std::mt19937 random(7);
+    for (const std::size_t count : {0, 1, 3, 20, 300}) {
+        NetworkState state;
+        state.interfaces.resize(1);
+        std::set<IpAddress> ours;
+        const auto any = [&] {
+            // Neighbours in small ranges, so that most are asked for again.
+            std::array<std::uint8_t, 16> bytes{10, 0, static_cast<std::uint8_t>(random() % 4),
+                                               static_cast<std::uint8_t>(random())};
+            return random() % 4 == 0 ? IpAddress::from_ipv6(bytes.data())
+                                     : IpAddress::from_ipv4(bytes.data());
+        };
+        for (std::size_t i = 0; i < count; ++i) ours.insert(any());
+        std::vector<IpAddress> asked{IpAddress(), at("0.0.0.0"), at("255.255.255.255"), at("::")};
+        if (count == 300) ours.insert(asked.begin() + 1, asked.end());
+        for (const IpAddress& address : ours) state.interfaces[0].addresses.push_back({address, 8});
+        const auto network = Network::build(std::move(state));
+        for (int i = 0; i < 3000; ++i) asked.push_back(any());
+        for (const IpAddress& address : asked)
+            EXPECT_EQ(network->owns(address), ours.contains(address)) << address.text();
+    }
 }
 
 TEST(Network, ResolvesLikeItsSlowTwinOnRandomTables) {
