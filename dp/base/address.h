@@ -99,7 +99,9 @@ public:
     }
 
     friend bool operator==(const IpAddress& a, const IpAddress& b) noexcept {
-        return a.word(0) == b.word(0) && ((a.word(8) ^ b.word(8)) | (a.word(9) ^ b.word(9))) == 0;
+        if (a.word(0) != b.word(0)) return false;
+        // All of an IPv4 address was in it.
+        return !a.is_ipv6() || ((a.word(8) ^ b.word(8)) | (a.word(9) ^ b.word(9))) == 0;
     }
     friend std::strong_ordering operator<=>(const IpAddress&, const IpAddress&) noexcept = default;
 

@@ -69,23 +69,22 @@ Choice start_call(const table::Set& set, const table::SetPlan& plan, table::Call
     return here ? Choice{&set.members[position.member], position.member, true} : Choice{};
 }
 
-void follow_call(const sip::Message& message, const table::Dispatch& dispatch,
-                 const WorkerState& state) noexcept {
-    table::CallLoad* const calls = dispatch.calls();
-    if (calls == nullptr || state.only_looks) return;
-    const std::uint64_t call = calls->call_key(message.call_id.value);
+void follow_counted_call(const sip::Message& message, table::CallLoad& calls,
+                         const WorkerState& state) noexcept {
+    if (state.only_looks) return;
+    const std::uint64_t call = calls.call_key(message.call_id.value);
     if (!message.is_reply()) {
         // A CANCEL that crosses the 2xx, or one of a later INVITE, ends no call.
-        if (message.method == sip::Method::kBye) calls->end(call);
-        if (message.method == sip::Method::kCancel) calls->end_unconfirmed(call);
+        if (message.method == sip::Method::kBye) calls.end(call);
+        if (message.method == sip::Method::kCancel) calls.end_unconfirmed(call);
         return;
     }
     if (message.cseq_method != "INVITE" || message.status < 200) return;
-    if (message.status < 300) return calls->confirm(call);
+    if (message.status < 300) return calls.confirm(call);
     if (message.status == 401 || message.status == 407) {
-        return calls->challenged(call, call_seconds(state));
+        return calls.challenged(call, call_seconds(state));
     }
-    calls->end_unconfirmed(call);
+    calls.end_unconfirmed(call);
 }
 
 }  // namespace lb::core

@@ -13,10 +13,6 @@
 
 namespace lb::core {
 
-inline Choice chosen(const table::Set& set, std::uint32_t index) noexcept {
-    return index == table::kNoIndex ? Choice{} : Choice{&set.members[index], index, false};
-}
-
 inline std::uint32_t call_seconds(const WorkerState& state) noexcept {
     return static_cast<std::uint32_t>(state.now_ms / 1000);
 }

@@ -362,14 +362,7 @@ void fill_trace(const Question& question, const SetPlan& plan, const Choice& cho
 
 }  // namespace
 
-Choice choose(const Question& question, WorkerState& state) noexcept {
-    if (question.algorithm == Algorithm::kCallId) {  // most by far, and it remembers nothing
-        const SetPlan& plan = question.dispatch.plan(question.set);
-        if (plan.for_dialogs() == nullptr) {
-            const std::string_view call_id = question.message.call_id.value;
-            return chosen(question.set, plan.pick(table::dispatcher_hash(call_id)));
-        }
-    }
+Choice choose_by_any(const Question& question, WorkerState& state) noexcept {
     const bool remembers = needs_memory(question);
     Choice choice;
     if (remembers && recall(question, state, choice)) return choice;

@@ -15,6 +15,8 @@
 #include "dp/base/address.h"
 #include "dp/core/worker_state.h"
 #include "dp/sip/message.h"
+#include "dp/table/hash.h"
+#include "dp/table/plan.h"
 #include "dp/table/tables.h"
 
 namespace lb::core {
@@ -37,13 +39,36 @@ struct Choice {
     explicit operator bool() const noexcept { return member != nullptr; }
 };
 
-Choice choose(const Question& question, WorkerState& state) noexcept;
+inline Choice chosen(const table::Set& set, std::uint32_t index) noexcept {
+    return index == table::kNoIndex ? Choice{} : Choice{&set.members[index], index, false};
+}
+
+// choose() for any question.
+Choice choose_by_any(const Question& question, WorkerState& state) noexcept;
+
+inline Choice choose(const Question& question, WorkerState& state) noexcept {
+    // Most by far, and it remembers nothing.
+    if (question.algorithm == table::Algorithm::kCallId) [[likely]] {
+        const table::SetPlan& plan = question.dispatch.plan(question.set);
+        if (plan.for_dialogs() == nullptr) [[likely]] {
+            const std::uint32_t hash = table::dispatcher_hash(question.message.call_id.value);
+            return chosen(question.set, plan.pick(hash));
+        }
+    }
+    return choose_by_any(question, state);
+}
 
 // To be called for each request and reply that is relayed, whatever chose its way: keeps the loads
 // of algorithm 10 right (2xx confirms a call, BYE, CANCEL and a refusal end it; spec 2.7). Costs
 // one test when nobody uses that algorithm.
-void follow_call(const sip::Message& message, const table::Dispatch& dispatch,
-                 const WorkerState& state) noexcept;
+void follow_counted_call(const sip::Message& message, table::CallLoad& calls,
+                         const WorkerState& state) noexcept;
+
+inline void follow_call(const sip::Message& message, const table::Dispatch& dispatch,
+                        const WorkerState& state) noexcept {
+    if (dispatch.calls() != nullptr) [[unlikely]]
+        follow_counted_call(message, *dispatch.calls(), state);
+}
 
 // Why a destination was chosen.
 struct Trace {

@@ -35,8 +35,9 @@ struct Context {
         const std::string_view address = source_text();
         return {scratch.received.text.data(), ReceivedText::kName.size() + address.size()};
     }
+    std::uint32_t service_index() const noexcept { return listener_at(listener).service; }
     const table::Service& service() const noexcept {
-        return dispatch().services()[listener_at(listener).service];
+        return dispatch().services()[service_index()];
     }
 };
 

@@ -80,8 +80,7 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
 
 }  // namespace
 
-void add_contact_edits(Context& context) noexcept {
-    const table::Nat nat = context.service().nat;
+void add_contact_edits(Context& context, table::Nat nat) noexcept {
     const std::string_view contact = context.message().contact.value;
     if (nat == table::Nat::kOff || !context.message().contact.present()) return;
     if (nat == table::Nat::kAuto && !context.frame().source.address.is_private() &&
@@ -96,8 +95,7 @@ bool host_is_source(Context& context, std::string_view host) noexcept {
     return sip::literal_host(host) == context.frame().source.address;
 }
 
-bool must_force_rport(Context& context) noexcept {
-    const table::Nat nat = context.service().nat;
+bool must_force_rport(Context& context, table::Nat nat) noexcept {
     if (nat != table::Nat::kAuto) return nat == table::Nat::kAlways;
     const std::string_view sent_by = context.message().top_via.host;
     if (is_source_text(context, sent_by)) return false;

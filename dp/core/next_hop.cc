@@ -11,27 +11,24 @@
 namespace lb::core {
 namespace {
 
-NextHop refuse(std::uint16_t code, std::string_view reason) noexcept {
-    NextHop hop;
-    hop.kind = NextHop::Kind::kAnswer;
-    hop.answer = {code, reason, {}};
-    return hop;
+void refuse(NextHop& next, std::uint16_t code, std::string_view reason) noexcept {
+    next.kind = NextHop::Kind::kAnswer;
+    next.code = code;
+    next.reason = reason;
 }
 
-NextHop send_to(const Endpoint& endpoint) noexcept {
-    NextHop hop;
-    hop.endpoint = endpoint;
-    return hop;
+void send_to(const Context& context, const Endpoint& endpoint, NextHop& next) noexcept {
+    context.scratch.followed = endpoint;
+    next.endpoint = &context.scratch.followed;
 }
 
 // A name that the control plane has looked up (rule 10): key as published, "host" or "host:port".
-NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
+void find_name(const Context& context, const sip::Uri& uri, NextHop& next) noexcept {
     std::array<char, 256> key;
-    NextHop unresolved;
-    unresolved.kind = NextHop::Kind::kResolve;
     context.scratch.unresolved = uri.host_port;
-    if (uri.host_port.size() > key.size()) return refuse(478, "Unresolvable destination");
-    if (context.tables.names == nullptr) return unresolved;
+    if (uri.host_port.size() > key.size()) return refuse(next, 478, "Unresolvable destination");
+    next.kind = NextHop::Kind::kResolve;
+    if (context.tables.names == nullptr) return;
 
     std::transform(uri.host_port.begin(), uri.host_port.end(), key.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
@@ -40,63 +37,62 @@ NextHop find_name(const Context& context, const sip::Uri& uri) noexcept {
     const auto found = std::lower_bound(
         names.begin(), names.end(), wanted,
         [](const table::ResolvedName& name, std::string_view text) { return name.key < text; });
-    if (found == names.end() || found->key != wanted) return unresolved;
-    if (found->endpoints.empty()) return refuse(478, "Unresolvable destination");
-    return send_to(found->endpoints.front());
+    if (found == names.end() || found->key != wanted) return;
+    if (found->endpoints.empty()) return refuse(next, 478, "Unresolvable destination");
+    next.kind = NextHop::Kind::kSend;
+    next.endpoint = &found->endpoints.front();
 }
 
-NextHop resolve_uri(const Context& context, std::string_view text) noexcept {
+void resolve_uri(const Context& context, std::string_view text, NextHop& next) noexcept {
     sip::Uri uri;
     if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
-        return refuse(478, "Unresolvable destination");
+        return refuse(next, 478, "Unresolvable destination");
     const auto transport = sip::find_param(uri.params, "transport", &context.message().index);
     if (transport && !sip::iequals(*transport, "udp"))
-        return refuse(477, "Transport not supported");
+        return refuse(next, 477, "Transport not supported");
 
     const auto maddr = sip::find_param(uri.params, "maddr", &context.message().index);
     const auto address = sip::literal_host(maddr ? *maddr : uri.host);
-    if (!address) return maddr ? refuse(478, "Unresolvable destination") : find_name(context, uri);
-    return send_to({*address, uri.port != 0 ? uri.port : kSipPort});
+    if (address) return send_to(context, {*address, uri.port != 0 ? uri.port : kSipPort}, next);
+    if (maddr) return refuse(next, 478, "Unresolvable destination");
+    find_name(context, uri, next);
 }
 
-// One variable and every return returns it, here and in find_next_hop(): a NextHop is 130 bytes
-// that are not to be copied.
-NextHop dispatch(Context& context, std::string_view request_uri) noexcept {
-    NextHop hop;
-    const table::Service& service = context.service();
-    const Selection selection = find_selection(context, request_uri);
-    if (selection.rule != nullptr) {
-        if (selection.rule->action == table::Rule::Action::kReply) {
-            hop = refuse(selection.rule->code, selection.rule->reason);
-            return hop;
-        }
-        if (selection.rule->action == table::Rule::Action::kDrop) {
-            hop.kind = NextHop::Kind::kDrop;
-            return hop;
-        }
-    }
+// Takes what the first rule that matches says. True if that leaves the choice to the dispatcher.
+[[gnu::noinline]] bool follow_rules(const Context& context, std::string_view request_uri,
+                                    Selection& selection, NextHop& next) noexcept {
+    selection = find_selection(context, request_uri);
+    if (selection.rule == nullptr) return true;
+    if (selection.rule->action == table::Rule::Action::kReply)
+        refuse(next, selection.rule->code, selection.rule->reason);
+    if (selection.rule->action == table::Rule::Action::kDrop) next.kind = NextHop::Kind::kDrop;
+    return selection.rule->action == table::Rule::Action::kDispatch;
+}
 
-    const table::Set* const set = context.dispatch().find_set(selection.set);
+void dispatch(Context& context, std::string_view request_uri, NextHop& next) noexcept {
+    const std::uint32_t number = context.service_index();
+    const table::Service& service = context.dispatch().services()[number];
+    const table::Set* set = context.dispatch().set_of_service(number);
+    table::Algorithm algorithm = service.algorithm;
+    if (!service.rules.empty()) [[unlikely]] {
+        Selection selection;
+        if (!follow_rules(context, request_uri, selection, next)) return;
+        set = context.dispatch().find_set(selection.set);
+        algorithm = selection.algorithm;
+    }
     Choice choice;
     if (set != nullptr) {
-        const Question question{context.message(),
-                                context.frame().source,
-                                context.transaction,
-                                context.dispatch(),
-                                *set,
-                                selection.algorithm};
-        choice = choose(question, context.scratch.state);
+        choice = choose({context.message(), context.frame().source, context.transaction,
+                         context.dispatch(), *set, algorithm},
+                        context.scratch.state);
     }
-    if (!choice) {
-        hop = refuse(service.no_destination_code, service.no_destination_reason);
-        return hop;
-    }
-    hop.endpoint = choice.member->endpoint;
-    hop.listener = choice.member->listener;
-    hop.slot = choice.member->slot;
-    hop.dispatched = true;
-    if (service.set_host) hop.host_port = set->texts[choice.member->text].host_port;
-    return hop;
+    if (!choice) return refuse(next, service.no_destination_code, service.no_destination_reason);
+    const table::Member& member = *choice.member;
+    next.dispatched = true;
+    next.listener = member.listener;
+    next.slot = member.slot;
+    next.endpoint = &member.endpoint;
+    if (service.set_host) next.host_port = set->texts[member.text].host_port;
 }
 
 bool is_ours(const Context& context, std::string_view text) noexcept {
@@ -108,45 +104,44 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
 // Follows a Route or Request-URI, if the sender may choose where its message goes: a destination of
 // ours, a message of a dialog that we record-routed (cookie), or a way that ends at a destination
 // anyway. No open relay.
-NextHop follow(const Context& context, const LooseRoute& route, std::string_view uri,
-               bool trusted) noexcept {
-    NextHop hop = resolve_uri(context, uri);
-    if (hop.kind == NextHop::Kind::kSend)
-        hop.slot = context.dispatch().find_traffic_slot(hop.endpoint);
-    if (trusted || route.cookie_valid) return hop;
-    if (hop.kind == NextHop::Kind::kSend && hop.slot != table::Dispatch::kNotADestination)
-        return hop;
-    return refuse(403, "Forbidden");
+[[gnu::noinline]] void follow(const Context& context, const LooseRoute& route, std::string_view uri,
+                              bool trusted, NextHop& next) noexcept {
+    resolve_uri(context, uri, next);
+    if (next.kind == NextHop::Kind::kSend)
+        next.slot = context.dispatch().find_traffic_slot(*next.endpoint);
+    if (trusted || route.cookie_valid) return;
+    if (next.kind == NextHop::Kind::kSend && next.slot != table::Dispatch::kNotADestination) return;
+    refuse(next, 403, "Forbidden");
 }
 
-NextHop decide(Context& context, const LooseRoute& route) noexcept {
-    const Way way = find_way(context, route);
-    NextHop hop =
-        way.dispatched ? dispatch(context, way.uri) : follow(context, route, way.uri, way.trusted);
-    hop.source_slot = way.source_slot;
-    return hop;
-}
-
-}  // namespace
-
-Way find_way(const Context& context, const LooseRoute& route) noexcept {
-    const std::uint32_t slot = context.dispatch().find_traffic_slot(context.frame().source);
-    const bool trusted = slot != table::Dispatch::kNotADestination;
-    const bool led_by_route = route.popped > 0 || route.recovered || trusted;
-    const Way dispatched{true, trusted, route.request_uri, slot};
-
-    // A Route set that starts with somebody else and comes from outside is the destination's
-    // business.
-    if (!route.next.empty()) {
-        return led_by_route ? Way{false, trusted, route.next, slot} : dispatched;
-    }
-    if (!led_by_route || is_ours(context, route.request_uri)) return dispatched;
+// The way of a request that a Route of ours led here, or that a destination sent.
+[[gnu::noinline]] Way find_led_way(const Context& context, const LooseRoute& route,
+                                   std::uint32_t source_slot) noexcept {
+    const bool trusted = source_slot != table::Dispatch::kNotADestination;
+    const Way dispatched{true, trusted, route.request_uri, source_slot};
+    if (!route.next.empty()) return {false, trusted, route.next, source_slot};
+    if (is_ours(context, route.request_uri)) return dispatched;
 
     // A phone with us as its outbound proxy: a Route of ours without cookie on a request that
     // starts something.
     const bool starts_something = context.message().to_addr.tag.empty();
     if (!trusted && !route.cookie_present && starts_something) return dispatched;
-    return {false, trusted, route.request_uri, slot};
+    return {false, trusted, route.request_uri, source_slot};
+}
+
+[[gnu::always_inline]] inline Way way_of(const Context& context, const LooseRoute& route) noexcept {
+    const std::uint32_t slot = context.dispatch().find_traffic_slot(context.frame().source);
+    const bool trusted = slot != table::Dispatch::kNotADestination;
+    if (route.popped > 0 || route.recovered || trusted) return find_led_way(context, route, slot);
+    // Also a Route set that starts with somebody else and comes from outside: it is the
+    // destination's business.
+    return {true, trusted, route.request_uri, slot};
+}
+
+}  // namespace
+
+Way find_way(const Context& context, const LooseRoute& route) noexcept {
+    return way_of(context, route);
 }
 
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept {
@@ -162,19 +157,26 @@ Selection find_selection(const Context& context, std::string_view request_uri) n
 }
 
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
-    NextHop hop = decide(context, route);
-    if (hop.kind != NextHop::Kind::kSend) return hop;
-    if (context.network().owns(hop.endpoint.address)) {
-        hop = refuse(482, "Loop Detected");
-        return hop;
+    NextHop next;  // what every return returns: it is not copied
+    const Way way = way_of(context, route);
+    next.source_slot = way.source_slot;
+    if (way.dispatched) [[likely]] {
+        dispatch(context, way.uri, next);
+    } else {
+        follow(context, route, way.uri, way.trusted, next);
+    }
+    if (next.kind != NextHop::Kind::kSend) return next;
+    if (context.network().owns(next.endpoint->address)) {
+        refuse(next, 482, "Loop Detected");
+        return next;
     }
     // Never a reflector to many, nor a way to what listens on our own loopback.
-    if (!is_peer(hop.endpoint, context.frame().target.address.is_loopback())) {
-        hop = refuse(478, "Unresolvable destination");
-        return hop;
+    if (!is_peer(*next.endpoint, context.frame().target.address.is_loopback())) {
+        refuse(next, 478, "Unresolvable destination");
+        return next;
     }
-    if (hop.listener == table::kNoListener) hop.listener = route.outgoing;
-    return hop;
+    if (next.listener == table::kNoListener) next.listener = route.outgoing;
+    return next;
 }
 
 }  // namespace lb::core

@@ -11,17 +11,18 @@ namespace lb::core {
 struct NextHop {
     enum class Kind : std::uint8_t {
         kSend,     // to `endpoint`
-        kAnswer,   // with `answer`
+        kAnswer,   // with `code` and `reason`
         kDrop,     // a rule says so
         kResolve,  // the host of a Route or Request-URI is a name that nobody has looked up yet
     } kind = Kind::kSend;
-    Endpoint endpoint;
+    bool dispatched = false;                             // chosen for it
     table::ListenerIndex listener = table::kNoListener;  // forced local socket
-    std::string_view host_port;  // destination text for set_host; empty: Request-URI stays
-    Answer answer;
     std::uint32_t slot = kNoTrafficSlot;         // counters of the destination it goes to, if any
     std::uint32_t source_slot = kNoTrafficSlot;  // and of the one it comes from
-    bool dispatched = false;                     // chosen for it
+    const Endpoint* endpoint = nullptr;          // in the tables, or Scratch::followed
+    std::string_view host_port;  // destination text for set_host; empty: Request-URI stays
+    std::uint16_t code = 0;
+    std::string_view reason;
 };
 
 // Whether the dispatcher decides, or a Route or Request-URI does.
@@ -46,6 +47,7 @@ struct Selection {
 Way find_way(const Context& context, const LooseRoute& route) noexcept;
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept;
 
+// Good until the next call with this scratch.
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept;
 
 }  // namespace lb::core

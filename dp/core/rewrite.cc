@@ -136,17 +136,20 @@ void plan_routes(const Context& context, FrontHeaders& front) noexcept {
     if (front.path) front.size += size - values * (table::kRecordRoute.size() - kPath.size());
 }
 
-FrontHeaders plan_front(const Context& context, table::ListenerIndex out,
-                        bool force_rport) noexcept {
+// What the Via says after our received and rport.
+std::uint16_t reply_port(const Context& context, bool force_rport) noexcept {
+    const sip::Via& via = context.message().top_via;
+    if (via.has_rport() || force_rport) return context.frame().source.port;
+    return via.port != 0 ? via.port : kSipPort;
+}
+
+FrontHeaders plan_front(const Context& context, const table::Service& service,
+                        table::ListenerIndex out, bool force_rport) noexcept {
     const sip::Message& message = context.message();
-    const table::Service& service = context.service();
     FrontHeaders front;
     front.in = &context.listener_at(context.listener);
     front.out = &context.listener_at(out);
-    front.reply_to = context.frame().source;
-    if (!force_rport && !message.top_via.has_rport())
-        front.reply_to.port = message.top_via.port != 0 ? message.top_via.port : kSipPort;
-
+    front.reply_port = reply_port(context, force_rport);
     front.size = front.out->via.size() + sip::kBranchSize + kLineEnd.size();
     front.max_forwards = message.max_forwards_value < 0;
     if (front.max_forwards) front.size += kMaxForwardsLine.size();
@@ -169,7 +172,8 @@ void write_front(const Context& context, const FrontHeaders& front, char* gap) n
         write_for_listeners(front, [&](const auto& each) { write_own_path(to, front, each); });
     }
     to.text(front.out->via);
-    sip::write_relay_branch(context.tables.secret, context.transaction, front.reply_to, to.at);
+    sip::write_relay_branch(context.tables.secret, context.transaction,
+                            {context.frame().source.address, front.reply_port}, to.at);
     to.at += sip::kBranchSize;
     to.text(kLineEnd);
     LB_ASSERT(to.at == gap + front.size);
@@ -216,13 +220,14 @@ FrontHeaders add_request_edits(Context& context, const LooseRoute& route, const 
                                table::ListenerIndex out) noexcept {
     const sip::Message& message = context.message();
     sip::EditList& edits = context.scratch.edits;
-    const bool force_rport = !message.top_via.has_rport() && must_force_rport(context);
-    const FrontHeaders front = plan_front(context, out, force_rport);
+    const table::Service& service = context.service();
+    const bool force_rport = !message.top_via.has_rport() && must_force_rport(context, service.nat);
+    const FrontHeaders front = plan_front(context, service, out, force_rport);
     edits.insert_gap(message.header.data(), front.size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);
     if (!hop.host_port.empty()) add_set_host_edit(context, hop.host_port);
-    add_contact_edits(context);
+    add_contact_edits(context, service.nat);
     return front;
 }
 
@@ -238,7 +243,7 @@ void add_reply_edits(Context& context) noexcept {
         const char* const begin = reply.via.value.data();
         edits.remove({begin, static_cast<std::size_t>(rest.data() - begin)});
     }
-    add_contact_edits(context);
+    add_contact_edits(context, context.service().nat);
 }
 
 void count_down_max_forwards(Context& context) noexcept {

@@ -11,15 +11,15 @@ namespace lb::core {
 // The header fields that a relayed request gets on top. What they say hangs on the message as it
 // came; where they stand is known when the edits have been carried out.
 struct FrontHeaders {
-    const table::Listener* in = nullptr;   // the message was sent to
-    const table::Listener* out = nullptr;  // the message leaves by
-    Endpoint reply_to;         // where replies will have to go: what the Via says after our edits
-    std::uint64_t cookie = 0;  // of the dialog; set if a route is written
-    std::size_t size = 0;      // of all
-    bool max_forwards = false;
-    bool record_route = false;
-    bool path = false;
-    bool full_lr = false;
+    const table::Listener* in;   // the message was sent to
+    const table::Listener* out;  // the message leaves by
+    std::size_t size;            // of all
+    std::uint64_t cookie;        // of the dialog; set if a route is written
+    std::uint16_t reply_port;    // where replies will have to go, at the source address
+    bool max_forwards;
+    bool record_route;
+    bool path;
+    bool full_lr;
 };
 
 // All edits of a request that leaves by listener `out`: Via, Record-Route, Path, received and

@@ -17,16 +17,17 @@
 namespace lb::core {
 namespace {
 
-// The listener that a message to `hop` leaves by: the forced one, the one it came in by if that
-// interface and family serve, else one of the service's own on the way out. kNoListener: the
-// service has no address there.
-table::ListenerIndex outgoing_listener(const Context& context, const NextHop& next,
-                                       const table::Hop& hop) noexcept {
-    const Family family = next.endpoint.address.family();
+// The listener that a message to `target` by `hop` leaves by: the forced one, the one it came in by
+// if that interface and family serve, else one of the service's own on the way out. kNoListener:
+// the service has no address there.
+[[gnu::noinline]] table::ListenerIndex other_listener(const Context& context,
+                                                      table::ListenerIndex forced,
+                                                      const IpAddress& target,
+                                                      const table::Hop& hop) noexcept {
     const auto serves = [&](table::ListenerIndex index) {
-        return context.listener_at(index).endpoint.address.family() == family;
+        return context.listener_at(index).endpoint.address.family() == target.family();
     };
-    if (next.listener != table::kNoListener && serves(next.listener)) return next.listener;
+    if (forced != table::kNoListener && serves(forced)) return forced;
     if (hop.interface == context.interface && serves(context.listener)) return context.listener;
 
     const auto& addresses = context.network().interface(hop.interface).addresses;
@@ -43,6 +44,15 @@ table::ListenerIndex outgoing_listener(const Context& context, const NextHop& ne
     return table::kNoListener;
 }
 
+table::ListenerIndex outgoing_listener(const Context& context, table::ListenerIndex forced,
+                                       const IpAddress& target, const table::Hop& hop) noexcept {
+    const bool usual = forced == table::kNoListener && hop.interface == context.interface &&
+                       context.frame().target.address.family() == target.family();
+    if (usual) [[likely]]
+        return context.listener;
+    return other_listener(context, forced, target, hop);
+}
+
 // What is left to the control thread (kResolve) is not counted.
 void count_traffic(const Context& context, const NextHop& next) noexcept {
     const sip::Message& message = context.message();
@@ -53,11 +63,17 @@ void count_traffic(const Context& context, const NextHop& next) noexcept {
     context.scratch.last_request = {next.slot, next.dispatched};
 }
 
+[[gnu::noinline, gnu::cold]] Verdict refuse(Context& context, std::uint16_t code,
+                                            std::string_view reason) noexcept {
+    return answer(context, {code, reason, {}});
+}
+
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
-    const table::Hop hop = context.network().resolve(next.endpoint.address);
-    if (hop.interface == table::kNoInterface) return answer(context, {477, "No route", {}});
-    const table::ListenerIndex out = outgoing_listener(context, next, hop);
-    if (out == table::kNoListener) return answer(context, {477, "No address of that family", {}});
+    const IpAddress& target = next.endpoint->address;
+    const table::Hop hop = context.network().resolve(target);
+    if (hop.interface == table::kNoInterface) return refuse(context, 477, "No route");
+    const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
+    if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
 
     const FrontHeaders front = add_request_edits(context, route, next, out);
     if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
@@ -66,17 +82,17 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     count_traffic(context, next);
     const Bytes message = apply_request_edits(context, front);
     if (message.empty()) return drop(DropReason::kTooBig);
-    return send(context, context.listener_at(out).endpoint, next.endpoint, hop, message.data(),
+    return send(context, context.listener_at(out).endpoint, *next.endpoint, hop, message.data(),
                 message.size());
 }
 
 Verdict relay_request(Context& context) noexcept {
     sip::Message& request = context.message();
-    if (!read_addresses(request)) return answer(context, {400, "Bad Request", {}});
+    if (!read_addresses(request)) return refuse(context, 400, "Bad Request");
     context.transaction = sip::transaction_number(context.tables.secret, request);
-    sip::Uri uri;
+    sip::Uri& uri = context.scratch.request_uri;
     if (!sip::parse_uri(request.request_uri, uri, &request.index))
-        return answer(context, {400, "Bad Request", {}});
+        return refuse(context, 400, "Bad Request");
     if (is_options_to_us(context, uri)) return answer(context, {200, "Keepalive", {}});
     if (const Answer wrong = check_request(context, uri)) return answer(context, wrong);
     if (request.method == sip::Method::kAck &&
@@ -85,13 +101,13 @@ Verdict relay_request(Context& context) noexcept {
     }
 
     const LooseRoute route = loose_route(context);
-    if (route.broken) return answer(context, {400, "Bad Request", {}});
+    if (route.broken) return refuse(context, 400, "Bad Request");
     const NextHop next = find_next_hop(context, route);
     switch (next.kind) {
         case NextHop::Kind::kSend:
             return forward_request(context, route, next);
         case NextHop::Kind::kAnswer:
-            return answer(context, next.answer);
+            return refuse(context, next.code, next.reason);
         case NextHop::Kind::kDrop:
             return drop(DropReason::kRuleDrop);
         case NextHop::Kind::kResolve:
@@ -121,9 +137,8 @@ Verdict relay_request(Context& context) noexcept {
 
     const table::Hop hop = context.network().resolve(target->address);
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
-    NextHop next;
-    next.endpoint = *target;
-    const table::ListenerIndex out = outgoing_listener(context, next, hop);
+    const table::ListenerIndex out =
+        outgoing_listener(context, table::kNoListener, target->address, hop);
     if (out == table::kNoListener) return drop(DropReason::kNoRoute);
 
     add_reply_edits(context);

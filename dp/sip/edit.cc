@@ -29,7 +29,8 @@ void EditList::clear() noexcept {
 void EditList::replace_anywhere(std::string_view part, std::string_view text) noexcept {
     if (count_ == kEditsMax) ok_ = false;
     if (!ok_) return;
-    const Edit edit = make_edit(part, text);
+    Edit edit;
+    edit.set(part, text);
     std::size_t place = count_;
     while (place > 0 && stands_before(part, edits_[place - 1].at, edits_[place - 1].removed))
         --place;
@@ -42,7 +43,7 @@ void EditList::replace_anywhere(std::string_view part, std::string_view text) no
     ++count_;
     end_ = edits_[count_ - 1].end();
     growth_ = highest_ = 0;
-    for (std::size_t i = 0; i < count_; ++i) grow(edits_[i]);
+    for (std::size_t i = 0; i < count_; ++i) grow(edits_[i].growth());
 }
 
 std::string_view EditList::copy(std::string_view text) noexcept {

@@ -32,10 +32,9 @@ public:
     void replace(std::string_view part, std::string_view text) noexcept {
         // Behind all others, as most edits are given.
         if (part.data() < end_ || count_ == kEditsMax) return replace_anywhere(part, text);
-        const Edit edit = make_edit(part, text);
-        edits_[count_++] = edit;
-        end_ = edit.end();
-        grow(edit);
+        edits_[count_++].set(part, text);
+        end_ = part.data() + part.size();
+        grow(static_cast<std::ptrdiff_t>(text.size() - part.size()));
     }
     void insert(const char* at, std::string_view text) noexcept { replace({at, 0}, text); }
     void remove(std::string_view part) noexcept { replace(part, {}); }
@@ -79,6 +78,13 @@ private:
         std::uint32_t removed;
         std::uint32_t size;
 
+        // One store for each member: they are read one by one.
+        void set(std::string_view part, std::string_view with) noexcept {
+            at = part.data();
+            text = with.data();
+            removed = static_cast<std::uint32_t>(part.size());
+            size = static_cast<std::uint32_t>(with.size());
+        }
         const char* end() const noexcept { return at + removed; }
         std::ptrdiff_t growth() const noexcept { return std::ptrdiff_t{size} - removed; }
     };
@@ -89,13 +95,9 @@ private:
         std::size_t size;
     };
     void replace_anywhere(std::string_view part, std::string_view text) noexcept;
-    static Edit make_edit(std::string_view part, std::string_view text) noexcept {
-        return {part.data(), text.data(), static_cast<std::uint32_t>(part.size()),
-                static_cast<std::uint32_t>(text.size())};
-    }
-    void grow(const Edit& edit) noexcept {
+    void grow(std::ptrdiff_t by) noexcept {
         if (growth_ > highest_) highest_ = growth_;
-        growth_ += edit.growth();
+        growth_ += by;
     }
     // The part in front of an edit moves by what that edit and those behind it add, which is
     // growth_ less what those in front of it add: towards the front for all if for the greatest.

@@ -74,7 +74,7 @@ bool sum_ascii(const char* at, std::size_t size, std::uint32_t& sum) noexcept {
 }
 #endif
 
-std::uint32_t sum_of(std::string_view text) noexcept {
+inline std::uint32_t sum_of(std::string_view text) noexcept {
 #if defined(__SSSE3__)
     std::uint32_t sum;
     if (text.size() >= 16 && sum_ascii(text.data(), text.size(), sum)) return sum;
@@ -85,7 +85,8 @@ std::uint32_t sum_of(std::string_view text) noexcept {
 }  // namespace
 
 std::uint32_t dispatcher_hash(std::string_view x, std::string_view y) noexcept {
-    const std::uint32_t sum = sum_of(x) + sum_of(y);
+    std::uint32_t sum = sum_of(x);
+    if (!y.empty()) sum += sum_of(y);
     const std::uint32_t hash = sum + (sum >> 11) + (sum >> 13) + (sum >> 23);
     return hash == 0 ? 1 : hash;
 }

@@ -191,6 +191,7 @@ struct Dispatch::Impl {
     std::shared_ptr<CursorBlock> cursors;
     std::vector<const Set*> sets;
     std::vector<const SetPlan*> plans;
+    std::vector<const Set*> service_sets;
     std::shared_ptr<const MemberIndexes> members;
     std::vector<std::shared_ptr<const Chunk>> chunks;
     Origin origin;
@@ -277,8 +278,17 @@ Dispatch::~Dispatch() = default;
 
 void Dispatch::point() {
     const Frame& frame = *impl_->frame;
-    hot_ = {&frame.listeners, &frame.services, &frame.listener_index, &impl_->members->sources,
-            frame.uses_calls ? frame.calls.get() : nullptr};
+    impl_->service_sets.clear();
+    for (const Service& service : frame.services)
+        impl_->service_sets.push_back(find_set(service.set));
+    hot_ = {.listeners = &frame.listeners,
+            .services = &frame.services,
+            .listener_index = &frame.listener_index,
+            .sources = &impl_->members->sources,
+            .calls = frame.uses_calls ? frame.calls.get() : nullptr,
+            .service_sets = impl_->service_sets.data(),
+            .plans = impl_->plans.data(),
+            .sets = impl_->sets.size()};
 }
 
 std::unique_ptr<const Dispatch> Dispatch::build(Input input) {
@@ -324,15 +334,6 @@ bool Dispatch::find_member(DestinationId id, MemberPosition& position) const noe
     return true;
 }
 
-std::uint32_t Dispatch::index_of(const Set& set) const noexcept {
-    LB_ASSERT(set.index < impl_->sets.size());
-    return set.index;
-}
-
-const SetPlan& Dispatch::plan(const Set& set) const noexcept {
-    return *impl_->plans[index_of(set)];
-}
-
 const PvarProgram& Dispatch::hash_program() const noexcept { return impl_->frame->hash_program; }
 
 const std::shared_ptr<CursorBlock>& Dispatch::cursors() const noexcept { return impl_->cursors; }
@@ -341,7 +342,8 @@ std::size_t Dispatch::memory_bytes() const noexcept {
     const Frame& frame = *impl_->frame;
     std::size_t bytes = frame.listener_index.memory_bytes() + frame.set_index.memory_bytes() +
                         impl_->cursors->memory_bytes() + impl_->members->memory_bytes() +
-                        impl_->sets.capacity() * (sizeof(const Set*) + sizeof(const SetPlan*));
+                        impl_->sets.capacity() * (sizeof(const Set*) + sizeof(const SetPlan*)) +
+                        impl_->service_sets.capacity() * sizeof(const Set*);
     for (const std::shared_ptr<const Chunk>& chunk : impl_->chunks) bytes += chunk->bytes;
     return bytes;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "dp/base/assert.h"
 #include "dp/base/keyed_hash.h"
 #include "dp/table/cursors.h"
 #include "dp/table/dispatch.h"
@@ -133,6 +134,11 @@ public:
         return static_cast<ListenerIndex>(hot_.listener_index->find(endpoint));
     }
     const Set* find_set(std::int32_t id) const noexcept;
+    // find_set(services()[service].set), known since build(). REQUIRES: service <
+    // services().size().
+    const Set* set_of_service(std::uint32_t service) const noexcept {
+        return hot_.service_sets[service];
+    }
     // False if the destination is in no set.
     bool find_member(DestinationId id, MemberPosition& position) const noexcept;
 
@@ -152,8 +158,11 @@ public:
     Origin origin() const noexcept;
 
     // For choose(). REQUIRES: `set` is one of sets().
-    std::uint32_t index_of(const Set& set) const noexcept;
-    const SetPlan& plan(const Set& set) const noexcept;
+    std::uint32_t index_of(const Set& set) const noexcept {
+        LB_ASSERT(set.index < hot_.sets);
+        return set.index;
+    }
+    const SetPlan& plan(const Set& set) const noexcept { return *hot_.plans[index_of(set)]; }
     const PvarProgram& hash_program() const noexcept;
     const std::shared_ptr<CursorBlock>& cursors() const noexcept;
     CallLoad* calls() const noexcept { return hot_.calls; }  // null: nobody uses algorithm 10
@@ -174,6 +183,9 @@ private:
         const EndpointIndex* listener_index = nullptr;
         const SourceIndex* sources = nullptr;
         CallLoad* calls = nullptr;
+        const Set* const* service_sets = nullptr;  // by service; null: it has none
+        const SetPlan* const* plans = nullptr;     // by set
+        std::size_t sets = 0;
     } hot_;
 };
 
