@@ -127,9 +127,7 @@ bool Explainer::Impl::reads(core::Context& context) {
         return false;
     }
     context.transaction = sip::transaction_number(context.tables.secret, message);
-    sip::Uri uri;
-    return sip::parse_uri(message.request_uri, uri) && !core::is_options_to_us(context, uri) &&
-           !core::check_request(context, uri) &&
+    return !core::check_request(context) &&
            !(message.method == sip::Method::kAck &&
              sip::is_ack_to_our_reply(message, context.tables.secret));
 }

@@ -3,6 +3,16 @@
 #include "dp/core/loose_route.h"
 
 namespace lb::core {
+namespace {
+
+// OPTIONS addressed to us: no user part, and the host is one of our services (RFC 3261 11).
+bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept {
+    return context.message().method == sip::Method::kOptions && !request_uri.has_user &&
+           context.message().routes_count == 0 &&
+           own_listener(context, request_uri) != table::kNoListener;
+}
+
+}  // namespace
 
 Answer answer_to_bad_request(sip::Error error) noexcept {
     if (error == sip::Error::kVersion) return {505, "Version Not Supported", {}};
@@ -10,8 +20,12 @@ Answer answer_to_bad_request(sip::Error error) noexcept {
     return {400, "Bad Request", {}};
 }
 
-Answer check_request(const Context& context, const sip::Uri& request_uri) noexcept {
+Answer check_request(const Context& context) noexcept {
     const sip::Message& message = context.message();
+    sip::Uri request_uri;
+    if (!sip::parse_uri(message.request_uri, request_uri, &message.index))
+        return {400, "Bad Request", {}};
+    if (is_options_to_us(context, request_uri)) return {200, "Keepalive", {}};
     if (request_uri.scheme == sip::Scheme::kOther) return {416, "Unsupported URI Scheme", {}};
     // Header parts of a Request-URI would become header fields at a later hop (RFC 4475 3.1.2.11).
     if (!request_uri.headers.empty()) return {400, "Bad Request", {}};
@@ -33,12 +47,6 @@ Answer check_request(const Context& context, const sip::Uri& request_uri) noexce
 
 bool read_addresses(sip::Message& request) noexcept {
     return sip::parse_from_to_strictly(request.to.value, request.to_addr, &request.index);
-}
-
-bool is_options_to_us(const Context& context, const sip::Uri& request_uri) noexcept {
-    return context.message().method == sip::Method::kOptions && !request_uri.has_user &&
-           context.message().routes_count == 0 &&
-           own_listener(context, request_uri) != table::kNoListener;
 }
 
 }  // namespace lb::core

@@ -1,5 +1,8 @@
 #include "dp/core/loose_route.h"
 
+#include <algorithm>
+#include <array>
+
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 
@@ -8,30 +11,38 @@ namespace {
 
 constexpr std::size_t kOwnRoutesMax = 2;  // a double Record-Route, no more
 
+// One value of the Route set. Not initialised, because few of a RouteSet's are ever used.
 struct RouteValue {
-    sip::NameAddr addr;
-    std::size_t line = 0;  // index in Message::routes
+    const char* begin;  // of the value
+    const char* end;
+    const char* uri_begin;
+    const char* uri_end;
+    std::size_t line;  // index in Message::routes
+
+    std::string_view uri() const noexcept {
+        return {uri_begin, static_cast<std::size_t>(uri_end - uri_begin)};
+    }
 };
 
 struct RouteSet {
-    std::array<RouteValue, kRouteValuesMax> values;
-    std::size_t count = 0;
+    std::array<RouteValue, kRouteValuesMax> values;  // `count` of them
+    std::uint16_t count = 0;
     bool broken = false;
 };
 
-RouteSet read_routes(const sip::Message& message) noexcept {
-    RouteSet set;
+void read_routes(const sip::Message& message, RouteSet& set) noexcept {
+    set.broken = true;
     for (std::size_t line = 0; line < message.routes_count; ++line) {
         std::string_view rest = message.routes[line].value;
         do {
-            if (set.count == kRouteValuesMax) return set.broken = true, set;
-            RouteValue& value = set.values[set.count++];
-            value.line = line;
-            if (!sip::parse_name_addr(rest, value.addr, rest, &message.index))
-                return set.broken = true, set;
+            sip::NameAddr addr;
+            if (set.count == kRouteValuesMax) return;
+            if (!sip::parse_name_addr(rest, addr, rest, &message.index)) return;
+            set.values[set.count++] = {addr.whole.data(), addr.whole.data() + addr.whole.size(),
+                                       addr.uri.data(), addr.uri.data() + addr.uri.size(), line};
         } while (!rest.empty());
     }
-    return set;
+    set.broken = false;
 }
 
 void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route) noexcept {
@@ -53,7 +64,7 @@ void recover_request_uri(const Context& context, const RouteSet& set, LooseRoute
     if (own_listener(context, uri) == table::kNoListener) return;
     if (!sip::find_param(uri.params, "lr", &context.message().index)) return;
     check_cookie(context, uri, route);
-    route.request_uri = set.values[set.count - 1].addr.uri;
+    route.request_uri = set.values[set.count - 1].uri();
     route.recovered = true;
     --route.end;
 }
@@ -66,24 +77,21 @@ table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) n
     return context.dispatch().find_listener({*address, uri.port != 0 ? uri.port : kSipPort});
 }
 
-LooseRoute loose_route(const Context& context) noexcept {
-    LooseRoute route;
-    route.request_uri = context.message().request_uri;
-    if (context.message().routes_count == 0) return route;
-
-    const RouteSet set = read_routes(context.message());
+void follow_route_set(const Context& context, LooseRoute& route) noexcept {
+    RouteSet set;
+    read_routes(context.message(), set);
     route.broken = set.broken;
     route.end = set.count;
-    if (set.broken) return route;
+    if (set.broken) return;
 
     recover_request_uri(context, set, route);
     if (route.recovered && !sip::fits_request_line(route.request_uri, &context.message().index)) {
         route.broken = true;
-        return route;
+        return;
     }
     while (route.first < route.end && route.popped < kOwnRoutesMax) {
         sip::Uri uri;
-        if (!sip::parse_uri(set.values[route.first].addr.uri, uri, &context.message().index)) break;
+        if (!sip::parse_uri(set.values[route.first].uri(), uri, &context.message().index)) break;
         const table::ListenerIndex listener = own_listener(context, uri);
         if (listener == table::kNoListener) break;
         check_cookie(context, uri, route);
@@ -92,22 +100,21 @@ LooseRoute loose_route(const Context& context) noexcept {
         ++route.first;
     }
     if (route.first < route.end) {
-        route.next = set.values[route.first].addr.uri;
+        route.next = set.values[route.first].uri();
         sip::Uri uri;
         route.next_is_strict = sip::parse_uri(route.next, uri, &context.message().index) &&
                                !sip::find_param(uri.params, "lr", &context.message().index);
         route.broken =
             route.next_is_strict && !sip::fits_request_line(route.next, &context.message().index);
     }
-    return route;
 }
 
-void add_route_edits(Context& context, const LooseRoute& route) noexcept {
+void add_route_set_edits(Context& context, const LooseRoute& route) noexcept {
     const sip::Message& message = context.message();
     sip::EditList& edits = context.scratch.edits;
-    if (message.routes_count == 0) return;
 
-    const RouteSet set = read_routes(message);
+    RouteSet set;
+    read_routes(message, set);
     std::size_t first = route.first;
     if (route.next_is_strict) {  // RFC 3261 16.6 step 6: it becomes the Request-URI, the old one
                                  // the last Route
@@ -121,18 +128,16 @@ void add_route_edits(Context& context, const LooseRoute& route) noexcept {
         std::size_t begin = i;
         while (i < set.count && set.values[i].line == line) ++i;
         const std::size_t keep_begin = std::max(begin, first);
-        const std::size_t keep_end = std::min(i, route.end);
+        const std::size_t keep_end = std::min<std::size_t>(i, route.end);
         if (keep_begin >= keep_end) {
             edits.remove(message.routes[line].line);
             continue;
         }
-        const char* const value_begin = set.values[begin].addr.whole.data();
-        const char* const kept_begin = set.values[keep_begin].addr.whole.data();
-        edits.remove({value_begin, static_cast<std::size_t>(kept_begin - value_begin)});
-        const std::string_view kept_last = set.values[keep_end - 1].addr.whole;
-        const std::string_view last = set.values[i - 1].addr.whole;
-        const char* const kept_end = kept_last.data() + kept_last.size();
-        edits.remove({kept_end, static_cast<std::size_t>(last.data() + last.size() - kept_end)});
+        const auto remove = [&](const char* from, const char* to) {
+            edits.remove({from, static_cast<std::size_t>(to - from)});
+        };
+        remove(set.values[begin].begin, set.values[keep_begin].begin);
+        remove(set.values[keep_end - 1].end, set.values[i - 1].end);
     }
 
     if (route.next_is_strict) {

@@ -5,7 +5,8 @@
 //
 // Bounds: kRouteValuesMax Route values are looked at; a longer set is not ours to follow.
 
-#include <array>
+#include <cstdint>
+#include <string_view>
 
 #include "dp/core/context.h"
 
@@ -14,27 +15,38 @@ namespace lb::core {
 inline constexpr std::size_t kRouteValuesMax = 32;
 
 struct LooseRoute {
-    bool broken = false;           // a Route value that does not parse, or too many: 400
-    std::size_t popped = 0;        // own values taken off the top
-    bool cookie_present = false;   // a popped value (or our Request-URI) carried a dialog cookie
-    bool cookie_valid = false;     // ... and it is the one of this Call-ID
     std::string_view next;         // URI of the Route that is now topmost; empty: none left
-    bool next_is_strict = false;   // it has no ;lr
     std::string_view request_uri;  // the Request-URI, or what strict routing recovered
-    bool recovered = false;        // request_uri came from the last Route value
+    // The values that stay are [first, end) of the Route set; add_route_edits() turns that into
+    // edits.
+    std::uint16_t first = 0, end = 0;
+    std::uint16_t popped = 0;  // own values taken off the top
     table::ListenerIndex outgoing =
-        table::kNoListener;  // the second of two own values: leave by it
-
-    // The values that stay are [first, end) of the Route set; edits() below turns that into edits.
-    std::size_t first = 0, end = 0;
+        table::kNoListener;       // the second of two own values: leave by it
+    bool broken = false;          // a Route value that does not parse, or too many: 400
+    bool cookie_present = false;  // a popped value (or our Request-URI) carried a dialog cookie
+    bool cookie_valid = false;    // ... and it is the one of this Call-ID
+    bool next_is_strict = false;  // `next` has no ;lr
+    bool recovered = false;       // request_uri came from the last Route value
 };
 
+// Follows the Route set of a message that has one.
+void follow_route_set(const Context& context, LooseRoute& route) noexcept;
+
 // Reads the message only.
-LooseRoute loose_route(const Context& context) noexcept;
+inline LooseRoute loose_route(const Context& context) noexcept {
+    LooseRoute route;
+    route.request_uri = context.message().request_uri;
+    if (context.message().routes_count != 0) follow_route_set(context, route);
+    return route;
+}
 
 // Adds the edits that remove what loose_route() took off, rewrite the Request-URI after recovery,
 // and do what strict routing asks for when the next Route has no ;lr.
-void add_route_edits(Context& context, const LooseRoute& route) noexcept;
+void add_route_set_edits(Context& context, const LooseRoute& route) noexcept;
+inline void add_route_edits(Context& context, const LooseRoute& route) noexcept {
+    if (context.message().routes_count != 0) add_route_set_edits(context, route);
+}
 
 // The listener that a URI names, if it is one of ours (literal address, port 5060 when absent).
 table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept;

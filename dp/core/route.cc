@@ -90,11 +90,9 @@ Verdict relay_request(Context& context) noexcept {
     sip::Message& request = context.message();
     if (!read_addresses(request)) return refuse(context, 400, "Bad Request");
     context.transaction = sip::transaction_number(context.tables.secret, request);
-    sip::Uri& uri = context.scratch.request_uri;
-    if (!sip::parse_uri(request.request_uri, uri, &request.index))
-        return refuse(context, 400, "Bad Request");
-    if (is_options_to_us(context, uri)) return answer(context, {200, "Keepalive", {}});
-    if (const Answer wrong = check_request(context, uri)) return answer(context, wrong);
+    if (!is_plain_request(request)) {
+        if (const Answer early = check_request(context)) return answer(context, early);
+    }
     if (request.method == sip::Method::kAck &&
         sip::is_ack_to_our_reply(request, context.tables.secret)) {
         return drop(DropReason::kOurAck);

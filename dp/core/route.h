@@ -15,7 +15,6 @@
 #include "dp/net/packet.h"
 #include "dp/sip/edit.h"
 #include "dp/sip/message.h"
-#include "dp/sip/uri.h"
 #include "dp/table/tables.h"
 
 namespace lb::core {
@@ -40,7 +39,6 @@ struct ReceivedText {
 struct Scratch {
     net::FrameView frame;
     sip::Message message;
-    sip::Uri request_uri;  // of a request
     Endpoint followed;     // where its Route or Request-URI leads, if that is followed
     sip::EditList edits;
     ReceivedText received;                 // Context::source_text() writes the address

@@ -76,6 +76,7 @@ struct Message {
     bool reply = false;
     // Requests
     Method method = Method::kOther;
+    bool plain_uri = false;  // request_uri is sip:user@host[:port][;params], without headers
     std::string_view method_text;
     std::string_view request_uri;
     // Replies

@@ -93,8 +93,7 @@ const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
 
 // The '<' behind a display name that is tokens, or a quoted string without escapes. Null when it is
 // anything else.
-[[gnu::noinline]] const char* skip_usual_name(const char* begin, const char* end,
-                                              const TextIndex& index) noexcept {
+const char* skip_usual_name(const char* begin, const char* end, const TextIndex& index) noexcept {
     BreakWalk walk(begin, index);
     const char* at = walk.next();
     if (at == begin) {
@@ -109,16 +108,12 @@ const char* find_bracket(Cursor cursor, bool comma_ends) noexcept {
     return at < end && *at == '<' ? at : nullptr;
 }
 
-// "Name <uri>;tag=token", with no name and no tag as well, and no LWS in its URI: nearly every
-// From, To, Route and Contact. False when there is anything else in it: that is for
-// take_name_addr() to judge.
-bool take_usual(std::string_view text, NameAddr& out, const TextIndex& index) noexcept {
+// "<uri>;tag=token" or "<uri>" up to the end of the text, without LWS in the URI. False when there
+// is anything else in it. REQUIRES: a '<' at `bracket`.
+[[gnu::always_inline]] inline bool take_usual_uri(const char* bracket, std::string_view text,
+                                                  NameAddr& out, const TextIndex& index) noexcept {
     constexpr Name kTag(";tag=");
-    if (text.empty()) return false;
     const char* const end = end_of(text);
-    const char* bracket = text.data();
-    if (*bracket != '<') bracket = skip_usual_name(bracket, end, index);
-    if (bracket == nullptr) return false;
     const char* const uri = bracket + 1;
     BreakWalk walk(uri, index);
     const char* at;
@@ -127,9 +122,9 @@ bool take_usual(std::string_view text, NameAddr& out, const TextIndex& index) no
         if (at >= end) return false;
     } while (!kEndsUsualUri.has(*at));
     if (*at != '>' || at == uri) return false;
+    const char* const params = at + 1;
     out.whole = text;
     out.uri = between(uri, at);
-    const char* const params = at + 1;
     out.params = between(params, end);
     clear(out.tag);
     if (params == end) return true;
@@ -139,6 +134,16 @@ bool take_usual(std::string_view text, NameAddr& out, const TextIndex& index) no
     return index.next_break(tag) == end;
 }
 
+// "Name <uri>;tag=token", with no name and no tag as well, and no LWS in its URI: nearly every
+// From, To, Route and Contact. False when there is anything else in it: that is for
+// take_name_addr() to judge.
+bool take_usual(std::string_view text, NameAddr& out, const TextIndex* index) noexcept {
+    if (index == nullptr || text.empty()) return false;
+    const char* bracket = text.data();
+    if (*bracket != '<') bracket = skip_usual_name(bracket, end_of(text), *index);
+    return bracket != nullptr && take_usual_uri(bracket, text, out, *index);
+}
+
 bool has_lws(std::string_view text, const TextIndex* index) noexcept {
     static constexpr StopSet kLws(" \t\r\n");
     Cursor cursor(text, index);
@@ -146,16 +151,20 @@ bool has_lws(std::string_view text, const TextIndex* index) noexcept {
     return !cursor.done();
 }
 
+[[gnu::noinline]] bool take_strictly(std::string_view value, NameAddr& out,
+                                     const TextIndex* index) noexcept {
+    if (take_usual(value, out, index)) return true;
+    Cursor cursor(value, index);
+    return take_name_addr(cursor, out, false) && !has_lws(out.uri, index);
+}
+
 }  // namespace
 
 bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& rest,
                      const TextIndex* index) noexcept {
-    if (index != nullptr && take_usual(text, value, *index)) {
-        rest = {};
-        return true;
-    }
-    Cursor cursor(text, index);
     rest = {};
+    if (take_usual(text, value, index)) return true;
+    Cursor cursor(text, index);
     if (!take_name_addr(cursor, value, true)) return false;
     if (cursor.take(',')) rest = between(cursor.at, cursor.end);
     return true;
@@ -164,16 +173,17 @@ bool parse_name_addr(std::string_view text, NameAddr& value, std::string_view& r
 // Commas mean nothing here: a display name with a bare one is broken, but clear (RFC
 // 4475 3.1.2.15).
 bool parse_from_to(std::string_view value, NameAddr& out, const TextIndex* index) noexcept {
-    if (index != nullptr && take_usual(value, out, *index)) return true;
+    if (take_usual(value, out, index)) return true;
     Cursor cursor(value, index);
     return take_name_addr(cursor, out, false);
 }
 
+// Nearly every To has no display name.
 bool parse_from_to_strictly(std::string_view value, NameAddr& out,
                             const TextIndex* index) noexcept {
-    if (index != nullptr && take_usual(value, out, *index)) return true;
-    Cursor cursor(value, index);
-    return take_name_addr(cursor, out, false) && !has_lws(out.uri, index);
+    const bool usual = index != nullptr && !value.empty() && value.front() == '<' &&
+                       take_usual_uri(value.data(), value, out, *index);
+    return usual || take_strictly(value, out, index);
 }
 
 }  // namespace lb::sip

@@ -89,6 +89,30 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
     return row.name == name ? row.method : Method::kOther;
 }
 
+// Walks over "sip:user@host[:port][;params]" from `uri` on; the walk has just come there. `at` is
+// then the first break that is not known to be allowed. False when there is anything else in it.
+// REQUIRES: `end` is a break, and three readable bytes are behind it.
+[[gnu::always_inline]] inline bool is_plain_uri(const char* uri, const char* end, BreakWalk& walk,
+                                                const char*& at) noexcept {
+    constexpr Name kSip("sip:");
+    at = walk.next();
+    if (!kSip.equals(uri)) return false;
+    at = walk.next();  // that was the colon
+    if (*at != '@') return false;
+    const char* const host = at + 1;
+    at = walk.next();
+    if (at == host) return false;
+    if (*at == ':') {
+        const char* const port_text = at + 1;
+        std::uint16_t port = 0;
+        at = walk.next();
+        if (!parse_port(between(port_text, at), port)) return false;
+    }
+    if (at != end && *at != ';') return false;
+    while (at != end && (*at == ';' || *at == '=')) at = walk.next();
+    return at == end;
+}
+
 // "INVITE sip:bob@example.com SIP/2.0": nearly every message begins so. False when there is
 // anything else in it: that is for parse_request_line() to judge.
 bool take_usual_request_line(std::string_view line, Message& message) noexcept {
@@ -99,7 +123,9 @@ bool take_usual_request_line(std::string_view line, Message& message) noexcept {
     const char* const method_end = walk.next();
     const char* const uri = method_end + 1;
     if (method_end == line.data() || *method_end != ' ' || uri >= uri_end) return false;
-    for (const char* at = walk.next(); at != uri_end; at = walk.next()) {
+    const char* at;
+    message.plain_uri = is_plain_uri(uri, uri_end, walk, at);
+    for (; at != uri_end; at = walk.next()) {
         if (kForeign.has(*at)) return false;
     }
     message.method_text = between(line.data(), method_end);

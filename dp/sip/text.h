@@ -293,23 +293,21 @@ inline bool parse_port(std::string_view digits, std::uint16_t& port) noexcept {
     return true;
 }
 
-// The number that up to seven digits at `at` are, in one step whatever their length, and the end of
-// them. No digit, or eight: `number` is above any port. REQUIRES: eight readable bytes.
-inline const char* take_short_number(const char* at, std::uint32_t& number) noexcept {
+// The number that the digits at `at` are, seven of them at most, in one step however many; 0 when
+// there are none. `at` goes behind them. REQUIRES: eight readable bytes.
+[[gnu::always_inline]] inline std::uint32_t take_short_number(const char*& at) noexcept {
     std::uint64_t digits;
     std::memcpy(&digits, at, 8);
     digits ^= 0x3030303030303030;
-    // The high bit of each byte from the first that is no digit on, as far as it matters.
-    const std::uint64_t others = (digits | (digits + 0x7676767676767676)) & 0x8080808080808080;
-    number = ~std::uint32_t{0};
-    if (others == 0 || (others & 0x80) != 0) return at;
+    // The high bit of the first byte that is no digit is the lowest one.
+    const std::uint64_t others =
+        ((digits | (digits + 0x7676767676767676)) & 0x8080808080808080) | std::uint64_t{1} << 63;
     const int high_bit = __builtin_ctzll(others);
-    digits <<= 71 - high_bit;  // the last digit goes to the highest byte, zeros in front
-    digits = (digits * (10 << 8 | 1)) >> 8 & 0x00ff00ff00ff00ff;
-    digits = (digits * (100 << 16 | 1)) >> 16 & 0x0000ffff0000ffff;
-    digits = (digits * (std::uint64_t{10000} << 32 | 1)) >> 32;
-    number = static_cast<std::uint32_t>(digits);
-    return at + high_bit / 8;
+    digits = digits << (63 - high_bit) << 8;  // the last digit is the highest byte now
+    digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ff;
+    digits = (digits * (100 << 16 | 1)) >> 16;
+    at += high_bit / 8;
+    return static_cast<std::uint32_t>((digits & 0xffff) * 10000 + (digits >> 32 & 0xffff));
 }
 
 }  // namespace lb::sip

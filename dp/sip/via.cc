@@ -132,9 +132,9 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return true;
 }
 
-// Any other parameter without LWS and quotes. Its end; null when it is none.
-[[gnu::noinline]] const char* take_plain_param(const char* at, const char* end, Via& via,
-                                               const TextIndex& index) noexcept {
+// Any parameter without LWS and quotes. Its end; null when it is none.
+const char* take_plain_param(const char* at, const char* end, Via& via,
+                             const TextIndex& index) noexcept {
     if (*at != ';') return nullptr;
     const char* const name_end = index.next_break(at + 1);
     const char* value = name_end;
@@ -148,26 +148,25 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return param_end;
 }
 
-// "SIP/2.0/UDP host:port;branch=token;rport": what nearly every message has. False when there is
-// anything else in it, a comma, LWS, a quote or an IPv6 reference: that is for take_via() to judge.
-bool take_usual_via(std::string_view text, Via& via, const TextIndex& index) noexcept {
+// What stands in front of the parameters of a Via "SIP/2.0/UDP host:port;..."; the parameters are
+// left empty. The place behind it; null when there is anything else in it.
+[[gnu::always_inline]] inline const char* take_usual_front(std::string_view text,
+                                                           Via& via) noexcept {
     constexpr std::string_view kProtocol = "SIP/2.0/UDP ";
-    if (!text.starts_with(kProtocol)) return false;
+    if (!text.starts_with(kProtocol)) return nullptr;
     const char* const end = end_of(text);
     const char* const host = text.data() + kProtocol.size();
     const char* const host_end = kNoHostChar.find(host, end);
+    if (host_end == host || host_end == end) return nullptr;
     const char* at = host_end;
-    if (host_end == host || host_end == end) return false;
     std::uint32_t port = 0;
-    const char* port_text = nullptr;
+    clear(via.port_text);
     if (*at == ':') {
-        port_text = at + 1;
-        if (end - port_text < 8) return false;
-        at = take_short_number(port_text, port);
-        if (port - 1 > 65534) return false;
+        const char* const port_text = ++at;
+        if (end - port_text < 8) return nullptr;
+        port = take_short_number(at);
+        if (port - 1 > 65534) return nullptr;
         via.port_text = between(port_text, at);
-    } else {
-        via.port_text = {};
     }
     via.port = static_cast<std::uint16_t>(port);
     via.value = text;
@@ -180,23 +179,36 @@ bool take_usual_via(std::string_view text, Via& via, const TextIndex& index) noe
     clear(via.rport);
     clear(via.rport_param);
     clear(via.maddr);
+    return at;
+}
+
+// The rest of a Via whose parameters are not the usual two: from `at` on, or all of it anew.
+[[gnu::noinline]] bool take_rest(const char* at, const char* end, Via& via, std::string_view& rest,
+                                 const TextIndex* index) noexcept {
+    const std::string_view text = via.value;
     while (at != end) {
-        if (take_branch(at, end, via, index) || take_rport_flag(at, end, via)) continue;
-        at = take_plain_param(at, end, via, index);
-        if (at == nullptr) return false;
+        at = take_plain_param(at, end, via, *index);
+        if (at == nullptr) return take_via(text, via, rest, index);
     }
+    rest = {};
     return true;
 }
 
 }  // namespace
 
+// "SIP/2.0/UDP host:port;branch=token;rport" is what nearly every message has.
 bool parse_via(std::string_view text, Via& via, std::string_view& rest,
                const TextIndex* index) noexcept {
-    if (index != nullptr && take_usual_via(text, via, *index)) [[likely]] {
-        rest = {};
-        return true;
+    if (index == nullptr) return take_via(text, via, rest, index);
+    const char* at = take_usual_front(text, via);
+    if (at == nullptr) return take_via(text, via, rest, index);
+    const char* const end = end_of(text);
+    while (at != end) {
+        if (!take_branch(at, end, via, *index) && !take_rport_flag(at, end, via))
+            return take_rest(at, end, via, rest, index);
     }
-    return take_via(text, via, rest, index);
+    rest = {};
+    return true;
 }
 
 std::string_view behind_top_via(const Message& message) noexcept {

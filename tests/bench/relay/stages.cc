@@ -42,8 +42,8 @@ void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch&
     if (sip::parse(scratch.frame.payload, message) != sip::Error::kNone || last < 3) return;
     if (message.is_reply()) return;
     if (!core::read_addresses(message)) return;
-    sip::Uri uri;
-    if (!sip::parse_uri(message.request_uri, uri, &message.index) || last < 4) return;
+    if (!core::is_plain_request(message) && core::check_request(context)) return;
+    if (last < 4) return;
     context.transaction = sip::transaction_number(tables.secret, message);
     if (last < 5) return;
     const core::LooseRoute route = core::loose_route(context);

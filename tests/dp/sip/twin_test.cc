@@ -7,6 +7,7 @@
 #include <string>
 
 #include "dp/sip/parser.h"
+#include "dp/sip/uri.h"
 #include "tests/dp/sip/sample.h"
 #include "tests/support/guarded_bytes.h"
 #include "tests/support/slow_parser.h"
@@ -78,6 +79,31 @@ TEST(Twin, RandomChanges) {
     }
 }
 
+// A URI that is called plain is what it is said to be.
+void expect_plain_uri(const Message& message) {
+    Uri uri;
+    ASSERT_TRUE(parse_uri(message.request_uri, uri)) << message.request_uri;
+    EXPECT_EQ(uri.scheme, Scheme::kSip) << message.request_uri;
+    EXPECT_TRUE(uri.has_user && uri.headers.empty()) << message.request_uri;
+}
+
+TEST(Twin, PlainUris) {
+    Message message;
+    for (const char* const uri : {"sip:bob@example.com", "SIP:1@192.0.2.1:5060", "sip:1@h;lr;a=b",
+                                  "sip:1@h:62000;transport=udp"}) {
+        const GuardedBytes bytes("INVITE " + std::string(uri) + " SIP/2.0\r\n");
+        parse(bytes.text(), message);
+        EXPECT_TRUE(message.plain_uri) << uri;
+        expect_plain_uri(message);
+    }
+    for (const char* const uri :
+         {"sip:example.com", "sips:a@b", "tel:+1", "sip:a:b@c", "sip:a@b?c=d", "sip:a@b:65536",
+          "sip:a@", "sip:a@b;c?d", "sip:a@[::1]", "sip:a@b@c", "sip:a@b:", "sipx:a@b", "s:a@b"}) {
+        parse("INVITE " + std::string(uri) + " SIP/2.0\r\n", message);
+        EXPECT_FALSE(message.plain_uri) << uri;
+    }
+}
+
 // Request lines of usual and odd parts.
 TEST(Twin, RequestLines) {
     std::mt19937 random(2026);
@@ -86,6 +112,9 @@ TEST(Twin, RequestLines) {
     constexpr std::string_view kSpaces[] = {" ", " ", " ", "  ", "\t", ""};
     constexpr std::string_view kUris[] = {"sip:bob@example.com",
                                           "sip:b;c?d@[::1]:5060;lr",
+                                          "sip:bob@192.0.2.1:5060;transport=udp",
+                                          "sip:bob@h:65536",
+                                          "sip:bob@h;a?b",
                                           "tel:+1",
                                           "",
                                           "<sip:a@b>",
@@ -109,6 +138,9 @@ TEST(Twin, RequestLines) {
         const GuardedBytes whole(line + std::string(rest)), alone(line);
         agree(whole.text());
         agree(alone.text());
+        Message message;
+        parse(whole.text(), message);
+        if (message.plain_uri) expect_plain_uri(message);
     }
 }
 
