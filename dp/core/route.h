@@ -39,7 +39,7 @@ struct ReceivedText {
 struct Scratch {
     net::FrameView frame;
     sip::Message message;
-    Endpoint followed;     // where its Route or Request-URI leads, if that is followed
+    Endpoint followed;  // where its Route or Request-URI leads, if that is followed
     sip::EditList edits;
     ReceivedText received;                 // Context::source_text() writes the address
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here
