@@ -112,8 +112,17 @@ inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& 
         raw_word(static_cast<std::uint16_t>(kUdpHeader + payload_size));
     const std::uint64_t total =
         raw_word(static_cast<std::uint16_t>(kIpv4Header + kUdpHeader + payload_size));
-    const std::uint64_t addresses =
-        raw_address_sum(source.address) + raw_address_sum(target.address);
+    // All is read before anything is written: what is written might be anything, for the compiler.
+    const auto quad_of = [](const IpAddress& address) {
+        std::uint32_t quad;
+        std::memcpy(&quad, address.data(), sizeof quad);
+        return std::uint64_t{quad};
+    };
+    const std::uint64_t source_quad = quad_of(source.address);
+    const std::uint64_t target_quad = quad_of(target.address);
+    const std::uint64_t addresses = source_quad + target_quad;
+    const std::uint64_t ports =
+        raw_word(source.port) | static_cast<std::uint64_t>(raw_word(target.port)) << 16;
     const auto store = [](std::uint8_t* at, auto word) { std::memcpy(at, &word, sizeof word); };
 
     // Whole words, and sums of them: to read back what was just written in other widths stalls the
@@ -125,11 +134,9 @@ inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& 
     const std::uint64_t header = raw_checksum_of(first + id_and_flags + ttl + addresses);
     std::uint8_t* const ip = payload - kUdpHeader - kIpv4Header;
     store(ip, first | id_and_flags << 32);
-    store(ip + 8, ttl | header << 16 | raw_address_sum(source.address) << 32);
-    store(ip + 16, static_cast<std::uint32_t>(raw_address_sum(target.address)));
+    store(ip + 8, ttl | header << 16 | source_quad << 32);
+    store(ip + 16, static_cast<std::uint32_t>(target_quad));
 
-    const std::uint64_t ports =
-        raw_word(source.port) | static_cast<std::uint64_t>(raw_word(target.port)) << 16;
     std::uint64_t checksum = raw_checksum_of(addresses + raw_word(kProtocolUdp) + udp_length +
                                              ports + udp_length + payload_sum);
     if (checksum == 0) checksum = 0xffff;
