@@ -61,7 +61,8 @@ void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route
 void recover_request_uri(const Context& context, const RouteSet& set, LooseRoute& route) noexcept {
     sip::Uri uri;
     if (set.count == 0 || !sip::parse_uri(route.request_uri, uri, &context.message().index)) return;
-    if (own_listener(context, uri) == table::kNoListener) return;
+    route.leads_away = own_listener(context, uri) == table::kNoListener;
+    if (route.leads_away) return;
     if (!sip::find_param(uri.params, "lr", &context.message().index)) return;
     check_cookie(context, uri, route);
     route.request_uri = set.values[set.count - 1].uri();

@@ -28,6 +28,7 @@ struct LooseRoute {
     bool cookie_valid = false;    // ... and it is the one of this Call-ID
     bool next_is_strict = false;  // `next` has no ;lr
     bool recovered = false;       // request_uri came from the last Route value
+    bool leads_away = false;      // request_uri is known to name none of our listeners
 };
 
 // Follows the Route set of a message that has one.

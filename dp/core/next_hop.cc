@@ -120,7 +120,7 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
     const bool trusted = source_slot != table::Dispatch::kNotADestination;
     const Way dispatched{true, trusted, route.request_uri, source_slot};
     if (!route.next.empty()) return {false, trusted, route.next, source_slot};
-    if (is_ours(context, route.request_uri)) return dispatched;
+    if (!route.leads_away && is_ours(context, route.request_uri)) return dispatched;
 
     // A phone with us as its outbound proxy: a Route of ours without cookie on a request that
     // starts something.

@@ -66,6 +66,21 @@ bool is_version_2(std::string_view text) noexcept {
     return text.size() == 7 && kSipSlash.equals(text.data()) && text.substr(3) == "/2.0";
 }
 
+// "SIP/2.0 200 OK": nearly every reply begins so. False when there is anything else in it: that is
+// for parse_status_line() to judge.
+bool take_usual_status_line(std::string_view line, Message& message) noexcept {
+    constexpr std::string_view kBegin = "SIP/2.0 ";
+    constexpr std::size_t kReason = kBegin.size() + 4;
+    if (!line.starts_with(kBegin) || line.size() < kReason + 2 || !line.ends_with("\r\n"))
+        return false;
+    const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[8 + i]) - '0'; };
+    if (digit(0) - 1 > 5 || digit(1) > 9 || digit(2) > 9 || line[kReason - 1] != ' ') return false;
+    message.reply = true;
+    message.status = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
+    message.reason = between(line.data() + kReason, end_of(line) - 2);
+    return true;
+}
+
 Error parse_status_line(std::string_view line, Message& message) noexcept {
     const std::size_t space = line.find(' ');
     if (!is_version_2(line.substr(0, space))) return Error::kVersion;
@@ -184,7 +199,9 @@ Method method_of(std::string_view token) noexcept { return find_method(token); }
 
 Error parse_start_line(std::string_view line, Message& message) noexcept {
     message.start_line = line;
-    return take_usual_request_line(line, message) ? Error::kNone : parse_any(line, message);
+    const bool usual =
+        take_usual_request_line(line, message) || take_usual_status_line(line, message);
+    return usual ? Error::kNone : parse_any(line, message);
 }
 
 }  // namespace lb::sip

@@ -144,5 +144,29 @@ TEST(Twin, RequestLines) {
     }
 }
 
+// Status lines of usual and odd parts.
+TEST(Twin, StatusLines) {
+    std::mt19937 random(2027);
+    constexpr std::string_view kVersions[] = {"SIP/2.0", "SIP/2.0", "sip/2.0", "SIP/3.0", "SIP/2"};
+    constexpr std::string_view kSpaces[] = {" ", " ", " ", "  ", "\t", ""};
+    constexpr std::string_view kCodes[] = {"200", "100", "699", "700", "099", "20",  "2000",
+                                           "1x0", "20x", "x00", "",    "486", ":00", "2:0"};
+    constexpr std::string_view kReasons[] = {"OK", "", "Busy Here", "\xc3\xa4", " "};
+    constexpr std::string_view kEnds[] = {"\r\n", "\r\n", "\n", "\r\r\n", ""};
+    const auto one_of = [&](const auto& parts) { return parts[random() % std::size(parts)]; };
+    const std::string_view rest = kInvite.substr(kInvite.find("\r\n") + 2);
+    for (int round = 0; round < 10000; ++round) {
+        std::string line(one_of(kVersions));
+        line += one_of(kSpaces);
+        line += one_of(kCodes);
+        line += one_of(kSpaces);
+        line += one_of(kReasons);
+        line += one_of(kEnds);
+        const GuardedBytes whole(line + std::string(rest)), alone(line);
+        agree(whole.text());
+        agree(alone.text());
+    }
+}
+
 }  // namespace
 }  // namespace lb::sip
