@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "dp/base/quad.h"
+
 namespace lb {
 namespace {
 
@@ -28,7 +30,8 @@ namespace {
     return at;
 }
 
-// Strict dotted quad. Returns the end of what was read, or null.
+// Strict dotted quad, at the front of a text: parse_whole_quad() (quad.h) takes the whole of one.
+// Returns the end of what was read, or null.
 const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexcept {
     for (int i = 0; i < 3; ++i) {
         at = parse_octet(at, end, out + i);
@@ -39,6 +42,13 @@ const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexc
     const bool too_long = at != nullptr && at != end && *at >= '0' && *at <= '9';
     return too_long ? nullptr : at;
 }
+
+#if !defined(__SSE4_1__)
+bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept {
+    const char* const end = text.data() + text.size();
+    return !text.empty() && parse_quad(text.data(), end, quad) == end;
+}
+#endif
 
 int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
@@ -181,9 +191,7 @@ std::size_t write_ipv4(const std::uint8_t* bytes, char* out) noexcept {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
     std::array<std::uint8_t, 16> bytes;
-    const char* const end = text.data() + text.size();
-    if (text.empty()) return {};
-    if (parse_quad(text.data(), end, bytes.data()) == end) return from_ipv4(bytes.data());
+    if (parse_whole_quad(text, bytes.data())) return from_ipv4(bytes.data());
     if (text.find(':') == std::string_view::npos) return {};
     if (!parse_ipv6(text, bytes.data())) return {};
     return from_ipv6(bytes.data());

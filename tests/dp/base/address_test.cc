@@ -85,12 +85,41 @@ TEST(Address, AgreesWithInetPtonOnQuadsAndWhatLooksLikeThem) {
         const bool good = inet_pton(AF_INET, text.c_str(), expected) == 1;
         const auto address = IpAddress::parse(guarded.text());
         ASSERT_EQ(address.has_value() && address->is_ipv4(), good) << text;
+        // At the end of an IPv6 address a quad is read number by number.
+        if (text.find('.') != std::string::npos && text.find(':') == std::string::npos) {
+            ASSERT_EQ(IpAddress::parse("::ffff:" + text).has_value(), good) << text;
+        }
         if (!good) continue;
         ++accepted;
         ASSERT_EQ(*address, IpAddress::from_ipv4(expected)) << text;
         ASSERT_EQ(address->text(), text);
     }
     EXPECT_GT(accepted, 2000);
+}
+
+// Every shape of a quad, each with numbers at the ends of their ranges, alone and behind a page
+// that may not be read.
+TEST(Address, ReadsQuadsOfEveryShape) {
+    constexpr const char* kNumbers[] = {"0",   "9",   "10",   "99", "100", "255", "00", "01",
+                                        "256", "001", "1000", "",   "a",   "1/",  "1:"};
+    std::mt19937 random(4);
+    for (const char* const a : kNumbers) {
+        for (const char* const b : kNumbers) {
+            for (const char* const c : kNumbers) {
+                const char* const d = kNumbers[random() % std::size(kNumbers)];
+                const std::string text = std::string(a) + "." + b + "." + c + "." + d;
+                const test::GuardedBytes back(text), front(text, true);
+                std::uint8_t expected[4];
+                const bool good = inet_pton(AF_INET, text.c_str(), expected) == 1;
+                for (const std::string_view quad : {back.text(), front.text()}) {
+                    const auto address = IpAddress::parse(quad);
+                    ASSERT_EQ(address.has_value(), good) << text;
+                    if (!good) continue;
+                    ASSERT_EQ(*address, IpAddress::from_ipv4(expected)) << text;
+                }
+            }
+        }
+    }
 }
 
 TEST(Address, HashesEveryPartOfAnEndpoint) {
