@@ -58,8 +58,8 @@ void check_cookie(const Context& context, const sip::Uri& uri, LooseRoute& route
 
 // RFC 3261 16.4: a strict router in front of us put our own Record-Route URI into the Request-URI
 // and the real one at the end of the Route set.
-void recover_request_uri(const Context& context, const RouteSet& set, LooseRoute& route) noexcept {
-    sip::Uri uri;
+void recover_request_uri(const Context& context, const RouteSet& set, sip::Uri& uri,
+                         LooseRoute& route) noexcept {
     if (set.count == 0 || !sip::parse_uri(route.request_uri, uri, &context.message().index)) return;
     route.leads_away = own_listener(context, uri) == table::kNoListener;
     if (route.leads_away) return;
@@ -85,13 +85,13 @@ void follow_route_set(const Context& context, LooseRoute& route) noexcept {
     route.end = set.count;
     if (set.broken) return;
 
-    recover_request_uri(context, set, route);
+    sip::Uri uri;  // one for all: it takes longer to clear than to fill
+    recover_request_uri(context, set, uri, route);
     if (route.recovered && !sip::fits_request_line(route.request_uri, &context.message().index)) {
         route.broken = true;
         return;
     }
     while (route.first < route.end && route.popped < kOwnRoutesMax) {
-        sip::Uri uri;
         if (!sip::parse_uri(set.values[route.first].uri(), uri, &context.message().index)) break;
         const table::ListenerIndex listener = own_listener(context, uri);
         if (listener == table::kNoListener) break;
@@ -102,7 +102,6 @@ void follow_route_set(const Context& context, LooseRoute& route) noexcept {
     }
     if (route.first < route.end) {
         route.next = set.values[route.first].uri();
-        sip::Uri uri;
         route.next_is_strict = sip::parse_uri(route.next, uri, &context.message().index) &&
                                !sip::find_param(uri.params, "lr", &context.message().index);
         route.broken =
@@ -114,6 +113,11 @@ void add_route_set_edits(Context& context, const LooseRoute& route) noexcept {
     const sip::Message& message = context.message();
     sip::EditList& edits = context.scratch.edits;
 
+    if (route.first == route.end && !route.recovered) {  // all of them were ours
+        for (std::size_t line = 0; line < message.routes_count; ++line)
+            edits.remove(message.routes[line].line);
+        return;
+    }
     RouteSet set;
     read_routes(message, set);
     std::size_t first = route.first;

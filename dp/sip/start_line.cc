@@ -106,7 +106,7 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
 
 // Walks over "sip:user@host[:port][;params]" from `uri` on; the walk has just come there. `at` is
 // then the first break that is not known to be allowed. False when there is anything else in it.
-// REQUIRES: `end` is a break, and three readable bytes are behind it.
+// REQUIRES: `end` is a break, and seven readable bytes are behind it.
 [[gnu::always_inline]] inline bool is_plain_uri(const char* uri, const char* end, BreakWalk& walk,
                                                 const char*& at) noexcept {
     constexpr Name kSip("sip:");
@@ -118,10 +118,11 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
     at = walk.next();
     if (at == host) return false;
     if (*at == ':') {
-        const char* const port_text = at + 1;
-        std::uint16_t port = 0;
+        const char* const port = at + 1;
+        const char* port_end = port;
+        if (take_short_number(port_end) > 65535 || port_end == port) return false;
         at = walk.next();
-        if (!parse_port(between(port_text, at), port)) return false;
+        if (at != port_end) return false;
     }
     if (at != end && *at != ';') return false;
     while (at != end && (*at == ';' || *at == '=')) at = walk.next();

@@ -37,6 +37,27 @@ TEST(Text, ShortNumbers) {
     }
 }
 
+TEST(Text, PortsAreWhatALoopOverTheirDigitsSays) {
+    std::mt19937 random(65536);
+    for (int round = 0; round < 20000; ++round) {
+        std::string text(random() % 11, '0');
+        for (char& c : text) c = static_cast<char>('0' + random() % (random() % 64 == 0 ? 12 : 10));
+        if (random() % 2 == 0) text.insert(0, random() % 6, '0');
+        if (random() % 32 == 0 && !text.empty()) {
+            text[random() % text.size()] = static_cast<char>(random());
+        }
+        const test::GuardedBytes back(text), front(text, true);
+        for (const std::string_view digits : {back.text(), front.text()}) {
+            std::uint64_t expected = 0;
+            std::uint16_t port = 0;
+            const bool good = parse_number(digits, 65535, expected);
+            ASSERT_EQ(parse_port(digits, port), good) << text;
+            if (!good) continue;
+            ASSERT_EQ(port, expected) << text;
+        }
+    }
+}
+
 TEST(Text, PackedReadsNoMoreThanItIsGiven) {
     const std::string text = "REGISTER";
     for (std::size_t size = 1; size <= text.size(); ++size) {
