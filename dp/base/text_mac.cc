@@ -84,8 +84,8 @@ void mix_columns(AesState& state) noexcept {
     }
 }
 
-AesBlock encrypt_portable(const AesKey& key, AesBlock block) noexcept {
-    auto state = std::bit_cast<AesState>(block);
+AesBlock encrypt_portable(const AesKey& key, std::uint64_t low, std::uint64_t high) noexcept {
+    auto state = std::bit_cast<AesState>(AesBlock{low, high});
     const auto add_round_key = [&](unsigned round) {
         for (unsigned i = 0; i < 16; ++i) state[i] ^= key.rounds[16 * round + i];
     };
@@ -123,13 +123,13 @@ std::uint64_t text_mac_portable(const TextKey& key, std::uint64_t number, std::s
     const auto take_long = [&](const std::uint64_t* words, std::string_view& text) {
         for (; text.size() > TextKey::kPartMax; text.remove_prefix(TextKey::kPartMax)) {
             state = state ^ sum_portable(words, text.substr(0, TextKey::kPartMax));
-            state = encrypt_portable(key.cipher, state);
+            state = encrypt_portable(key.cipher, state.low, state.high);
         }
     };
     take_long(key.of_first(), first);
     take_long(key.of_second(), second);
     state = state ^ sum_portable(key.of_first(), first) ^ sum_portable(key.of_second(), second);
-    return encrypt_portable(key.cipher, state).low;
+    return encrypt_portable(key.cipher, state.low, state.high).low;
 }
 
 #if defined(__x86_64__)
@@ -140,8 +140,8 @@ LB_AES_INLINE __m128i load_block(const void* at) noexcept {
     return _mm_loadu_si128(static_cast<const __m128i*>(at));
 }
 
-LB_AES_INLINE __m128i vector_of(AesBlock block) noexcept {
-    return _mm_set_epi64x(static_cast<long long>(block.high), static_cast<long long>(block.low));
+LB_AES_INLINE __m128i vector_of(std::uint64_t low, std::uint64_t high) noexcept {
+    return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
 }
 
 LB_AES_INLINE std::uint64_t low_of(__m128i block) noexcept {
@@ -155,8 +155,9 @@ LB_AES_INLINE __m128i encrypted(const AesKey& key, __m128i block) noexcept {
     return _mm_aesenclast_si128(block, rounds[10]);
 }
 
-LB_AES_TARGET AesBlock encrypt_aes(const AesKey& key, AesBlock block) noexcept {
-    const __m128i result = encrypted(key, vector_of(block));
+LB_AES_TARGET AesBlock encrypt_aes(const AesKey& key, std::uint64_t low,
+                                   std::uint64_t high) noexcept {
+    const __m128i result = encrypted(key, vector_of(low, high));
     return {low_of(result), static_cast<std::uint64_t>(_mm_extract_epi64(result, 1))};
 }
 
@@ -175,7 +176,8 @@ LB_AES_INLINE __m128i sum_aes(const std::uint64_t* key, std::string_view part,
                               __m128i sum) noexcept {
     if (part.size() < 16) {
         if (part.empty()) return sum;
-        return _mm_xor_si128(sum, product(vector_of(short_block(part)), key));
+        const AesBlock block = short_block(part);
+        return _mm_xor_si128(sum, product(vector_of(block.low, block.high), key));
     }
     const char* const text = part.data();
     const char* const words = reinterpret_cast<const char*>(key);
@@ -198,7 +200,7 @@ LB_AES_INLINE __m128i sum_aes(const std::uint64_t* key, std::string_view part,
 
 LB_AES_TARGET std::uint64_t text_mac_aes(const TextKey& key, std::uint64_t number,
                                          std::string_view first, std::string_view second) noexcept {
-    __m128i state = vector_of({number, lengths_of(first, second)});
+    __m128i state = vector_of(number, lengths_of(first, second));
     if (first.size() > TextKey::kPartMax) [[unlikely]]
         state = take_long(key, key.of_first(), first, state);
     if (second.size() > TextKey::kPartMax) [[unlikely]]
@@ -237,7 +239,7 @@ __attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
                          __builtin_shufflevector(all, all, 4, 5, 6, 7);
     const __m128i sum =
         _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i start = vector_of({number, lengths_of(first, second)});
+    const __m128i start = vector_of(number, lengths_of(first, second));
     return low_of(encrypted(key.cipher, _mm_xor_si128(start, sum)));
 }
 #endif

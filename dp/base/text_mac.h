@@ -59,11 +59,13 @@ struct TextKey {
     const std::uint64_t* of_second() const noexcept { return words.data() + kWords / 2; }
 };
 
-using AesEncrypt = AesBlock (*)(const AesKey& key, AesBlock block) noexcept;
+// The block comes as two words: one struct of them gcc takes by way of memory, in two stores and
+// one load that has to wait for both.
+using AesEncrypt = AesBlock (*)(const AesKey& key, std::uint64_t low, std::uint64_t high) noexcept;
 
 // `number` tells the uses of one key apart, or is the answer for texts that go in front of these.
-// REQUIRES: both texts shorter than 2^32 bytes. No second text is best "", which is a place in
-// memory: a wide load of nothing from nowhere takes the processor long.
+// REQUIRES: both texts shorter than 2^32 bytes. An empty one is best "", which is a place in
+// memory: a wide load of nothing from nowhere takes the processor 80 ns.
 using TextMac = std::uint64_t (*)(const TextKey& key, std::uint64_t number, std::string_view first,
                                   std::string_view second) noexcept;
 

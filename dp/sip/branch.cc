@@ -32,10 +32,15 @@ std::string_view tag_of(const HeaderField& field) noexcept {
     std::memcpy(cseq, &request.cseq_number, sizeof cseq);
 
     std::uint64_t number = kOldTransaction;
-    number = text_mac(key, number, request.request_uri, request.top_via.branch);
-    number = text_mac(key, number, request.top_via.sent_by, tag_of(request.from));
-    number = text_mac(key, number, to_tag, request.call_id.value);
-    return text_mac(key, number, {cseq, sizeof cseq}, "");
+    const auto add = [&](std::string_view first, std::string_view second) {
+        const auto placed = [](std::string_view text) { return text.empty() ? "" : text; };
+        number = text_mac(key, number, placed(first), placed(second));
+    };
+    add(request.request_uri, request.top_via.branch);
+    add(request.top_via.sent_by, tag_of(request.from));
+    add(to_tag, request.call_id.value);
+    add({cseq, sizeof cseq}, {});
+    return number;
 }
 
 // AES of one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
@@ -45,9 +50,9 @@ std::uint64_t route_mac(const AesKey& key, std::uint64_t transaction,
     const std::uint64_t rest = static_cast<std::uint64_t>(address.family()) << 48 |
                                static_cast<std::uint64_t>(endpoint.port) << 32;
     if (!address.is_ipv6())
-        return aes_encrypt(key, {transaction, rest | load_be32(address.data())}).low;
-    const AesBlock chained = aes_encrypt(key, {transaction, rest});
-    return aes_encrypt(key, {chained.low ^ address.word(1), chained.high ^ address.word(9)}).low;
+        return aes_encrypt(key, transaction, rest | load_be32(address.data())).low;
+    const AesBlock chained = aes_encrypt(key, transaction, rest);
+    return aes_encrypt(key, chained.low ^ address.word(1), chained.high ^ address.word(9)).low;
 }
 
 std::uint64_t probe_mac(const Secret& secret, std::uint64_t number) noexcept {

@@ -110,6 +110,27 @@ void BM_TransactionNumber(benchmark::State& state) {
 }
 BENCHMARK(BM_TransactionNumber);
 
+void BM_RelayBranch(benchmark::State& state) {
+    const Secret secret = Secret::derive(as_bytes("sixteen bytes or more of it"));
+    const Endpoint endpoint = *Endpoint::parse("192.0.2.10:5062");
+    std::array<char, kBranchSize> branch;
+    for (auto _ : state) {
+        write_relay_branch(secret, 0x0123456789abcdef, endpoint, branch.data());
+        benchmark::DoNotOptimize(branch);
+    }
+}
+BENCHMARK(BM_RelayBranch);
+
+// Two texts as a branch and a sent-by are, by each variant; one AES block.
+void BM_TextMac(benchmark::State& state) {
+    const MacVariant& variant = mac_variants()[static_cast<std::size_t>(state.range(0))];
+    const TextKey key = Secret::derive(as_bytes("sixteen bytes or more of it")).text;
+    const std::string first(33, 'x'), second(17, 'y');
+    state.SetLabel(variant.name);
+    for (auto _ : state) benchmark::DoNotOptimize(variant.text(key, 1, first, second));
+}
+BENCHMARK(BM_TextMac)->DenseRange(0, static_cast<int>(mac_variants().size()) - 1);
+
 void BM_SipHash13(benchmark::State& state) {
     const std::string text(static_cast<std::size_t>(state.range(0)), 'x');
     for (auto _ : state) benchmark::DoNotOptimize(siphash_1_3({1, 2}, as_bytes(text)));
