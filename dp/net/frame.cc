@@ -223,7 +223,7 @@ FrameError parse_ipv6(const Packet& packet, ConstBytes rest, FrameView& frame,
 }
 
 // Any frame, step by step: says what is wrong with one as well.
-[[gnu::noinline, gnu::cold]] FrameError parse_any(const Packet& packet, FrameView& frame,
+[[gnu::noinline]] FrameError parse_any(const Packet& packet, FrameView& frame,
                                                   bool verify_checksum) noexcept {
     frame = FrameView{};
     ConstBytes rest = packet.bytes();
