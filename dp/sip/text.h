@@ -142,6 +142,27 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
     return true;
 }
 
+// take_param() of one without LWS and quotes in front of a ';' or of `end`; `at` goes behind it.
+// False, and `at` stays, when there is anything else in it. REQUIRES: at < end.
+[[gnu::always_inline]] inline bool take_plain_param(const char*& at, const char* end,
+                                                    const TextIndex& index, Param& param) noexcept {
+    if (*at != ';') return false;
+    const char* const name_end = index.next_break(at + 1);
+    const char* value = name_end;
+    const char* param_end = name_end;
+    if (name_end < end && *name_end == '=') {
+        value = name_end + 1;
+        param_end = index.next_break(value);
+    }
+    if (param_end > end || name_end == at + 1) return false;
+    if (param_end != end && *param_end != ';') return false;
+    param.text = between(at, param_end);
+    param.name = between(at + 1, name_end);
+    param.value = between(value, param_end);
+    at = param_end;
+    return true;
+}
+
 // Digits to a number, at most `max`; false when empty, not digits, or more. REQUIRES: max < 2**60.
 inline bool parse_number(std::string_view digits, std::uint64_t max,
                          std::uint64_t& number) noexcept {

@@ -171,6 +171,11 @@ std::optional<std::string_view> find_param(std::string_view params, std::string_
                                            const TextIndex* index) noexcept {
     static constexpr StopSet kStops(";\"");
     Cursor cursor(params, index);
+    Param plain;
+    while (cursor.index != nullptr && !cursor.done() &&
+           take_plain_param(cursor.at, cursor.end, *cursor.index, plain)) {
+        if (plain.name.size() == name.size() && iequals(plain.name, name)) return plain.value;
+    }
     while (!cursor.done()) {
         if (*cursor.at != ';') {  // what no parameter has: look for the next one
             if (*cursor.at != '"' || !cursor.skip_quoted()) {

@@ -132,22 +132,6 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return true;
 }
 
-// Any parameter without LWS and quotes. Its end; null when it is none.
-const char* take_plain_param(const char* at, const char* end, Via& via,
-                             const TextIndex& index) noexcept {
-    if (*at != ';') return nullptr;
-    const char* const name_end = index.next_break(at + 1);
-    const char* value = name_end;
-    const char* param_end = name_end;
-    if (name_end < end && *name_end == '=') {
-        value = name_end + 1;
-        param_end = index.next_break(value);
-    }
-    if (param_end > end || name_end == at + 1) return nullptr;
-    remember({between(at, param_end), between(at + 1, name_end), between(value, param_end)}, via);
-    return param_end;
-}
-
 // What stands in front of the parameters of a Via "SIP/2.0/UDP host:port;..."; the parameters are
 // left empty. The place behind it; null when there is anything else in it.
 [[gnu::always_inline]] inline const char* take_usual_front(std::string_view text,
@@ -187,8 +171,9 @@ const char* take_plain_param(const char* at, const char* end, Via& via,
                                  const TextIndex* index) noexcept {
     const std::string_view text = via.value;
     while (at != end) {
-        at = take_plain_param(at, end, via, *index);
-        if (at == nullptr) return take_via(text, via, rest, index);
+        Param param;
+        if (!take_plain_param(at, end, *index, param)) return take_via(text, via, rest, index);
+        remember(param, via);
     }
     rest = {};
     return true;
