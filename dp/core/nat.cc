@@ -80,14 +80,15 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
 
 }  // namespace
 
+bool contact_plainly_stays(Context& context, table::Nat nat) noexcept {
+    const sip::HeaderField& contact = context.message().contact;
+    if (nat == table::Nat::kOff || !contact.present()) return true;
+    return nat == table::Nat::kAuto && !context.frame().source.address.is_private() &&
+           plainly_names_source(context, contact.value);
+}
+
 void add_contact_edits(Context& context, table::Nat nat) noexcept {
-    const std::string_view contact = context.message().contact.value;
-    if (nat == table::Nat::kOff || !context.message().contact.present()) return;
-    if (nat == table::Nat::kAuto && !context.frame().source.address.is_private() &&
-        plainly_names_source(context, contact)) {
-        return;
-    }
-    replace_contact_host(context, nat);
+    if (!contact_plainly_stays(context, nat)) replace_contact_host(context, nat);
 }
 
 bool host_is_source(Context& context, std::string_view host) noexcept {

@@ -7,10 +7,15 @@
 
 namespace lb::core {
 
-// Adds the edits that put the message's source address into the last address of its first Contact
-// header, if `nat`, the setting of the message's service, asks for it:
+// The address of a message's first Contact header, the last one if there are several, gets the
+// message's source as its host if `nat`, the setting of the message's service, asks for it:
 //   always: whatever the Contact says; auto: if its host is private or not the source address.
 // A destination's own Contact is right by definition and stays.
+
+// True if the Contact stays, told without parsing it. False says nothing.
+bool contact_plainly_stays(Context& context, table::Nat nat) noexcept;
+
+// Adds the edits.
 void add_contact_edits(Context& context, table::Nat nat) noexcept;
 
 // True if a request's replies must go to its source port although its Via does not ask for that

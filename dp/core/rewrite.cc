@@ -31,6 +31,7 @@ constexpr auto kPairs = [] {
 
 // ";rport=5060" in a register, and how long it is: no loop, no branch for the number of digits.
 struct RportText {
+    static constexpr std::string_view kName = ";rport=";
     Block text;
     std::size_t size;
 
@@ -48,7 +49,6 @@ struct RportText {
     }
 
 private:
-    static constexpr std::string_view kName = ";rport=";
     static constexpr std::uint64_t kNameWord = [] {
         std::uint64_t word = 0;
         for (std::size_t i = 0; i < kName.size(); ++i)
@@ -91,92 +91,81 @@ struct Writer {
 // ---- Record-Route and Path --------------------------------------------------------------------
 
 // One value, or two when the message leaves by another listener than it came in by.
-bool has_twin(const FrontHeaders& front) noexcept { return front.in != front.out; }
+bool has_twin(const RequestPlan& plan) noexcept { return plan.in != plan.out; }
 
-const std::string& own_route(const FrontHeaders& front, const table::Listener& listener) noexcept {
-    return listener.record_route[has_twin(front)][front.full_lr];
+const std::string& own_route(const RequestPlan& plan, const table::Listener& listener) noexcept {
+    return listener.record_route[has_twin(plan)][plan.full_lr];
 }
 
-std::size_t own_routes_size(const FrontHeaders& front) noexcept {
+std::size_t own_routes_size(const RequestPlan& plan) noexcept {
     constexpr std::size_t kBehind = kHexSize + kRouteEnd.size();
-    const std::size_t size = own_route(front, *front.in).size() + kBehind;
-    return has_twin(front) ? size + own_route(front, *front.out).size() + kBehind : size;
+    const std::size_t size = own_route(plan, *plan.in).size() + kBehind;
+    return has_twin(plan) ? size + own_route(plan, *plan.out).size() + kBehind : size;
 }
 
-void write_own_route(Writer& to, const FrontHeaders& front,
+void write_own_route(Writer& to, const RequestPlan& plan,
                      const table::Listener& listener) noexcept {
-    to.text(own_route(front, listener));
-    to.hex64(front.cookie);
+    to.text(own_route(plan, listener));
+    to.hex64(plan.cookie);
     to.text(kRouteEnd);
 }
 
-void write_own_path(Writer& to, const FrontHeaders& front,
-                    const table::Listener& listener) noexcept {
+void write_own_path(Writer& to, const RequestPlan& plan, const table::Listener& listener) noexcept {
     to.text(kPath);
-    to.text(std::string_view(own_route(front, listener)).substr(table::kRecordRoute.size()));
-    to.hex64(front.cookie);
+    to.text(std::string_view(own_route(plan, listener)).substr(table::kRecordRoute.size()));
+    to.hex64(plan.cookie);
     to.text(kRouteEnd);
 }
 
 // The outer one first.
 template <class Write>
-void write_for_listeners(const FrontHeaders& front, Write write) noexcept {
-    if (has_twin(front)) write(*front.out);
-    write(*front.in);
+void write_for_listeners(const RequestPlan& plan, Write write) noexcept {
+    if (has_twin(plan)) write(*plan.out);
+    write(*plan.in);
 }
 
 // ---- front ------------------------------------------------------------------------------------
 
-void plan_routes(const Context& context, FrontHeaders& front) noexcept {
+void plan_routes(const Context& context, RequestPlan& plan) noexcept {
     static_assert(table::kRecordRouteCookie.substr(1, 2) == sip::kCookieParam);
-    const std::size_t size = own_routes_size(front);
-    const std::size_t values = has_twin(front) ? 2 : 1;
-    front.cookie = sip::dialog_cookie(context.tables.secret, context.message().call_id.value);
-    if (front.record_route) front.size += size;
-    if (front.path) front.size += size - values * (table::kRecordRoute.size() - kPath.size());
+    const std::size_t size = own_routes_size(plan);
+    const std::size_t values = has_twin(plan) ? 2 : 1;
+    plan.cookie = sip::dialog_cookie(context.tables.secret, context.message().call_id.value);
+    if (plan.record_route) plan.front_size += size;
+    if (plan.path) plan.front_size += size - values * (table::kRecordRoute.size() - kPath.size());
 }
 
-// What the Via says after our received and rport.
-std::uint16_t reply_port(const Context& context, bool force_rport) noexcept {
-    const sip::Via& via = context.message().top_via;
-    if (via.has_rport() || force_rport) return context.frame().source.port;
-    return via.port != 0 ? via.port : kSipPort;
-}
-
-FrontHeaders plan_front(const Context& context, const table::Service& service,
-                        table::ListenerIndex out, bool force_rport) noexcept {
+void plan_front(const Context& context, const table::Service& service, table::ListenerIndex out,
+                RequestPlan& plan) noexcept {
     const sip::Message& message = context.message();
-    FrontHeaders front;
-    front.in = &context.listener_at(context.listener);
-    front.out = &context.listener_at(out);
-    front.reply_port = reply_port(context, force_rport);
-    front.size = front.out->via.size() + sip::kBranchSize + kLineEnd.size();
-    front.max_forwards = message.max_forwards_value < 0;
-    if (front.max_forwards) front.size += kMaxForwardsLine.size();
-    front.record_route = service.record_route && forms_dialog(message);
-    front.path = service.path && message.method == sip::Method::kRegister;
-    front.full_lr = service.enable_full_lr;
-    if (front.record_route || front.path) plan_routes(context, front);
-    return front;
+    plan.in = &context.listener_at(context.listener);
+    plan.out = &context.listener_at(out);
+    plan.front_size = plan.out->via.size() + sip::kBranchSize + kLineEnd.size();
+    plan.max_forwards = message.max_forwards_value < 0;
+    if (plan.max_forwards) plan.front_size += kMaxForwardsLine.size();
+    plan.record_route = service.record_route && forms_dialog(message);
+    plan.path = service.path && message.method == sip::Method::kRegister;
+    plan.full_lr = service.enable_full_lr;
+    if (plan.record_route || plan.path) plan_routes(context, plan);
 }
 
-// Into the `front.size` characters at `gap`.
-void write_front(const Context& context, const FrontHeaders& front, char* gap) noexcept {
+// Into the `plan.front_size` characters at `gap`.
+void write_front(const Context& context, const RequestPlan& plan, char* gap) noexcept {
     Writer to{gap};
-    if (front.max_forwards) [[unlikely]]
+    if (plan.max_forwards) [[unlikely]]
         to.text(kMaxForwardsLine);
-    if (front.record_route) {
-        write_for_listeners(front, [&](const auto& each) { write_own_route(to, front, each); });
+    if (plan.record_route) {
+        write_for_listeners(plan, [&](const auto& each) { write_own_route(to, plan, each); });
     }
-    if (front.path) [[unlikely]] {
-        write_for_listeners(front, [&](const auto& each) { write_own_path(to, front, each); });
+    if (plan.path) [[unlikely]] {
+        write_for_listeners(plan, [&](const auto& each) { write_own_path(to, plan, each); });
     }
-    to.text(front.out->via);
+    to.text(plan.out->via);
     sip::write_relay_branch(context.tables.secret, context.transaction,
-                            {context.frame().source.address, front.reply_port}, to.at);
+                            {context.frame().source.address, plan.reply_port}, to.at);
     to.at += sip::kBranchSize;
     to.text(kLineEnd);
-    LB_ASSERT(to.at == gap + front.size);
+    LB_ASSERT(to.at == gap + plan.front_size);
 }
 
 // ---- Via --------------------------------------------------------------------------------------
@@ -214,21 +203,42 @@ void add_set_host_edit(Context& context, std::string_view host_port) noexcept {
     context.scratch.edits.replace({begin, static_cast<std::size_t>(end - begin)}, host_port);
 }
 
+// What RequestPlan::usual says. The rport of ours is no shorter than the one that it replaces, so
+// that everything moves towards the front.
+bool is_usual(Context& context, const NextHop& hop, const table::Service& service) noexcept {
+    const sip::Message& message = context.message();
+    const sip::Via& via = message.top_via;
+    return via.has_rport() && via.rport_param.size() <= RportText::kName.size() + 1 &&
+           via.received_param.empty() && message.routes_count == 0 && hop.host_port.empty() &&
+           contact_plainly_stays(context, service.nat);
+}
+
 }  // namespace
 
-FrontHeaders add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
-                               table::ListenerIndex out) noexcept {
-    const sip::Message& message = context.message();
-    sip::EditList& edits = context.scratch.edits;
+RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHop& hop,
+                         table::ListenerIndex out) noexcept {
     const table::Service& service = context.service();
-    const bool force_rport = !message.top_via.has_rport() && must_force_rport(context, service.nat);
-    const FrontHeaders front = plan_front(context, service, out, force_rport);
-    edits.insert_gap(message.header.data(), front.size);
+    RequestPlan plan;
+    plan_front(context, service, out, plan);
+    plan.reply_port = context.frame().source.port;
+    plan.usual = is_usual(context, hop, service);
+    if (!plan.usual) list_request_edits(context, route, hop, plan);
+    return plan;
+}
+
+[[gnu::noinline]] void list_request_edits(Context& context, const LooseRoute& route,
+                                          const NextHop& hop, RequestPlan& plan) noexcept {
+    const sip::Message& message = context.message();
+    const sip::Via& via = message.top_via;
+    const table::Service& service = context.service();
+    const bool force_rport = !via.has_rport() && must_force_rport(context, service.nat);
+    plan.usual = false;
+    if (!via.has_rport() && !force_rport) plan.reply_port = via.port != 0 ? via.port : kSipPort;
+    context.scratch.edits.insert_gap(message.header.data(), plan.front_size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);
     if (!hop.host_port.empty()) add_set_host_edit(context, hop.host_port);
     add_contact_edits(context, service.nat);
-    return front;
 }
 
 void add_reply_edits(Context& context) noexcept {
@@ -267,33 +277,72 @@ void count_down_max_forwards(Context& context) noexcept {
 
 namespace {
 
-struct Applied {
-    Bytes message;  // empty: it would not fit
-    char* gap = nullptr;
-};
+// Room in front of the message for it to begin `growth` earlier, and for the frame's headers.
+bool has_room(const Context& context, const char* begin, std::ptrdiff_t growth) noexcept {
+    const std::ptrdiff_t front = reinterpret_cast<const std::uint8_t*>(begin) -
+                                 context.packet.data + context.packet.headroom;
+    return front - growth >= static_cast<std::ptrdiff_t>(net::kHeadersMax);
+}
 
-Applied apply_edits(Context& context) noexcept {
-    const std::string_view message = context.message().text;
+Bytes grown(char* begin, std::string_view message, std::ptrdiff_t growth) noexcept {
+    return {reinterpret_cast<std::uint8_t*>(begin),
+            static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth)};
+}
+
+// A usual plan without a list: four pieces of the message, and what comes between them.
+Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
+    const sip::Message& message = context.message();
+    const sip::Via& via = message.top_via;
+    const std::string_view received = context.received_text();
+    const RportText rport(context.frame().source.port);
+    const auto growth = static_cast<std::ptrdiff_t>(plan.front_size + received.size() + rport.size -
+                                                    via.rport_param.size());
+    char* const begin = const_cast<char*>(message.text.data());
+    if (!has_room(context, begin, growth)) return {};
+
+    const char* from = begin;
+    Writer to{begin - growth};
+    const auto keep_until = [&](const char* end) {
+        const auto size = static_cast<std::size_t>(end - from);
+        move_to_front(to.at, from, size);
+        to.at += size;
+        from = end;
+    };
+    keep_until(message.header.data());
+    write_front(context, plan, to.at);
+    to.at += plan.front_size;
+    keep_until(via.sent_by.data() + via.sent_by.size());
+    to.text(received);
+    keep_until(via.rport_param.data());
+    char text[sizeof rport.text];
+    store_word(text, rport.text);
+    to.text({text, rport.size});
+    LB_ASSERT(to.at == via.rport_param.data() + via.rport_param.size());
+    return grown(begin - growth, message.text, growth);
+}
+
+Bytes rewrite_by_list(Context& context, const RequestPlan& plan) noexcept {
     const sip::EditList& edits = context.scratch.edits;
+    const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());
-    const std::ptrdiff_t growth = edits.growth();
-    const std::ptrdiff_t front =
-        reinterpret_cast<std::uint8_t*>(begin) - context.packet.data + context.packet.headroom;
-    if (!edits.ok() || front - growth < static_cast<std::ptrdiff_t>(net::kHeadersMax)) return {};
+    if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
     const sip::EditList::Applied applied = edits.apply(begin, message.size());
-    const auto size =
-        static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth);
-    return {{reinterpret_cast<std::uint8_t*>(applied.begin), size}, applied.gap};
+    write_front(context, plan, applied.gap);
+    return grown(applied.begin, message, edits.growth());
 }
 
 }  // namespace
 
-Bytes apply_request_edits(Context& context, const FrontHeaders& front) noexcept {
-    const Applied applied = apply_edits(context);
-    if (!applied.message.empty()) write_front(context, front, applied.gap);
-    return applied.message;
+Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept {
+    return plan.usual ? rewrite_usual(context, plan) : rewrite_by_list(context, plan);
 }
 
-Bytes apply_reply_edits(Context& context) noexcept { return apply_edits(context).message; }
+Bytes apply_reply_edits(Context& context) noexcept {
+    const sip::EditList& edits = context.scratch.edits;
+    const std::string_view message = context.message().text;
+    char* const begin = const_cast<char*>(message.data());
+    if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
+    return grown(edits.apply(begin, message.size()).begin, message, edits.growth());
+}
 
 }  // namespace lb::core

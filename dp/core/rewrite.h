@@ -8,25 +8,34 @@
 
 namespace lb::core {
 
-// The header fields that a relayed request gets on top. What they say hangs on the message as it
-// came; where they stand is known when the edits have been carried out.
-struct FrontHeaders {
+// How a request is rewritten: decided while the message is as it came, carried out when nobody has
+// anything to read in it any more.
+struct RequestPlan {
+    // Of the header fields on top.
     const table::Listener* in;   // the message was sent to
     const table::Listener* out;  // the message leaves by
-    std::size_t size;            // of all
-    std::uint64_t cookie;        // of the dialog; set if a route is written
-    std::uint16_t reply_port;    // where replies will have to go, at the source address
+    std::size_t front_size;
+    std::uint64_t cookie;      // of the dialog; set if a route is written
+    std::uint16_t reply_port;  // where replies will have to go, at the source address
     bool max_forwards;
     bool record_route;
     bool path;
     bool full_lr;
+
+    // True for nearly every request: behind the top there is nothing to do but to put received and
+    // rport into the topmost Via. False: scratch.edits has all edits.
+    bool usual;
 };
 
-// All edits of a request that leaves by listener `out`: Via, Record-Route, Path, received and
-// rport, Route set, Request-URI, Contact. REQUIRES: scratch.edits is clear. Fills it; it is bad
-// (ok() false) when a bound was reached.
-FrontHeaders add_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
-                               table::ListenerIndex out) noexcept;
+// What becomes of a request that leaves by listener `out`: Via, Record-Route, Path, received and
+// rport, Route set, Request-URI, Contact. REQUIRES: scratch.edits is clear. They are bad (ok()
+// false) when a bound was reached.
+RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHop& hop,
+                         table::ListenerIndex out) noexcept;
+
+// Turns a usual plan into one with a list: for tests. REQUIRES: as plan_request().
+void list_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
+                        RequestPlan& plan) noexcept;
 
 // All edits of a reply: the topmost Via goes, the Contact is fixed.
 void add_reply_edits(Context& context) noexcept;
@@ -35,9 +44,9 @@ void add_reply_edits(Context& context) noexcept;
 // (spec/dispatcher.md 7.8). REQUIRES: nothing but relaying follows; the value is absent or above 0.
 void count_down_max_forwards(Context& context) noexcept;
 
-// Carry the edits out. Return the message's new place in the packet's buffer, or an empty span if
-// it would not fit.
-Bytes apply_request_edits(Context& context, const FrontHeaders& front) noexcept;
+// Carry the plan or the edits out. Return the message's new place in the packet's buffer, or an
+// empty span if it would not fit.
+Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept;
 Bytes apply_reply_edits(Context& context) noexcept;
 
 }  // namespace lb::core

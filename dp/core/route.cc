@@ -75,12 +75,12 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
     if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
 
-    const FrontHeaders front = add_request_edits(context, route, next, out);
+    const RequestPlan plan = plan_request(context, route, next, out);
     if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
     count_down_max_forwards(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     count_traffic(context, next);
-    const Bytes message = apply_request_edits(context, front);
+    const Bytes message = rewrite_request(context, plan);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, *next.endpoint, hop, message.data(),
                 message.size());

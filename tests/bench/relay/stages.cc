@@ -50,11 +50,10 @@ void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch&
     const core::NextHop next = core::find_next_hop(context, route);
     if (next.kind != core::NextHop::Kind::kSend || last < 6) return;
     const table::Hop hop = context.network().resolve(next.endpoint->address);
-    const core::FrontHeaders front =
-        core::add_request_edits(context, route, next, context.listener);
+    const core::RequestPlan plan = core::plan_request(context, route, next, context.listener);
     core::count_down_max_forwards(context);
     if (last < 7) return;
-    const Bytes sent = core::apply_request_edits(context, front);
+    const Bytes sent = core::rewrite_request(context, plan);
     if (last < 8 || sent.empty()) return;
     core::send(context, context.listener_at(context.listener).endpoint, *next.endpoint, hop,
                sent.data(), sent.size());

@@ -1,0 +1,129 @@
+#include "dp/core/rewrite.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iterator>
+#include <random>
+#include <string>
+
+#include "dp/core/checks.h"
+#include "dp/sip/branch.h"
+#include "dp/sip/parser.h"
+#include "tests/support/appliance.h"
+
+namespace lb::core {
+namespace {
+
+constexpr std::string_view kService = "10.77.0.1:5060";
+
+struct Rewritten {
+    std::string text;  // empty: it did not fit
+    bool usual = false;
+};
+
+class RewriteTest : public ::testing::Test {
+protected:
+    RewriteTest() {
+        appliance_.listen(kService, 0);
+        appliance_.dispatch.services[0].set = 1;
+        appliance_.add_set(1, {"10.77.0.101:5060"});
+        appliance_.add_neighbour("10.77.0.101");
+    }
+
+    // The steps of route(); `listed`: by the edit list whatever the plan is.
+    Rewritten rewrite(std::string_view text, const Endpoint& source, std::uint32_t headroom,
+                      bool listed) {
+        test::FrameBuffer frame(source, test::at(kService), text);
+        frame.packet.headroom = std::min(frame.packet.headroom, headroom);
+        Scratch& scratch = *appliance_.scratch;
+        Context context{frame.packet, appliance_.tables, scratch};
+        scratch.edits.clear();
+        EXPECT_EQ(net::parse_frame(frame.packet, scratch.frame, true), net::FrameError::kNone);
+        context.interface = 0;
+        context.listener = 0;
+        sip::Message& message = scratch.message;
+        EXPECT_EQ(sip::parse(scratch.frame.payload, message), sip::Error::kNone) << text;
+        EXPECT_TRUE(read_addresses(message)) << text;
+        context.transaction = sip::transaction_number(context.tables.secret, message);
+        const LooseRoute route = loose_route(context);
+        const NextHop next = find_next_hop(context, route);
+        EXPECT_EQ(next.kind, NextHop::Kind::kSend) << text;
+
+        RequestPlan plan = plan_request(context, route, next, 0);
+        const bool usual = plan.usual;
+        if (listed && usual) list_request_edits(context, route, next, plan);
+        EXPECT_TRUE(scratch.edits.ok());
+        count_down_max_forwards(context);
+        return {std::string(as_text(rewrite_request(context, plan))), usual};
+    }
+
+    test::Appliance appliance_;
+    std::mt19937 random_{20251122};
+
+    bool coin() { return random_() % 2 == 0; }
+    template <std::size_t N>
+    std::string one_of(const char* const (&texts)[N]) {
+        return texts[random_() % N];
+    }
+    std::string letters(std::size_t max) { return std::string(1 + random_() % max, 'x'); }
+    std::string make_request(const std::string& source);
+};
+
+std::string RewriteTest::make_request(const std::string& source) {
+    const std::string host = coin() ? source : one_of({"192.168.1.5", "phone.example.com"});
+    const std::string method = one_of({"INVITE", "INVITE", "MESSAGE", "REGISTER", "SUBSCRIBE"});
+    std::string via = "SIP/2.0/UDP " + host + one_of({"", ":5060", ":1", ":65535"});
+    std::string params[] = {";branch=z9hG4bK" + letters(70),
+                            one_of({";rport", ";rport", ";rport", ";rport=7", ";rport=40000", ""}),
+                            one_of({"", "", "", ";received=192.0.2.1", ";alias"})};
+    std::shuffle(std::begin(params), std::end(params), random_);
+    for (const std::string& param : params) via += param;
+    if (random_() % 8 == 0) via += ", SIP/2.0/UDP 10.1.2.3;branch=z9hG4bKother";
+
+    std::string text = method + " sip:" + letters(90) + "@example.com SIP/2.0\r\n";
+    if (coin()) text += "Subject: " + letters(40) + "\r\n";
+    text += one_of({"Via: ", "v:", "VIA :  "}) + via + "\r\n";
+    if (coin()) text += "Max-Forwards: " + one_of({"70", "1", "300"}) + "\r\n";
+    if (random_() % 4 == 0) text += "Route: <sip:10.77.0.1;lr>, <sip:10.77.0.101;lr>\r\n";
+    text += "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>\r\nCall-ID: " +
+            letters(60) + "\r\nCSeq: 1 " + method + "\r\n";
+    const std::string user = "Contact: <sip:" + letters(20) + "@";
+    if (coin()) text += user + source + one_of({":5060>\r\n", ">\r\n", ";ob>\r\n"});
+    if (random_() % 4 == 0) text += user + "192.168.1.5:5060>\r\n";
+    return text + "Content-Length: 3\r\n\r\nabc";
+}
+
+TEST_F(RewriteTest, UsualRequestsComeOutAsByTheEditList) {
+    std::size_t usual = 0, fitting = 0;
+    constexpr std::size_t kRounds = 20000;
+    for (std::size_t round = 0; round < kRounds; ++round) {
+        if (round % 100 == 0) {
+            table::Service& service = appliance_.dispatch.services[0];
+            service.nat = static_cast<table::Nat>(round / 100 % 3);
+            service.record_route = coin();
+            service.enable_full_lr = coin();
+            service.path = coin();
+            service.set_host = random_() % 8 == 0;
+            appliance_.build();
+        }
+        const std::string host = one_of({"9.8.7.6", "198.51.100.17", "192.168.100.200"});
+        const Endpoint source =
+            test::at(host + one_of({":1", ":80", ":999", ":5060", ":12345", ":65535"}));
+        const std::string text = make_request(host);
+        const std::uint32_t headroom = random_() % 4 == 0 ? static_cast<std::uint32_t>(random_() % 300) : 1024;
+        const Rewritten fast = rewrite(text, source, headroom, false);
+        const Rewritten slow = rewrite(text, source, headroom, true);
+        ASSERT_EQ(fast.text, slow.text) << text;
+        usual += fast.usual;
+        fitting += !fast.text.empty();
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(usual, kRounds / 20);
+    EXPECT_LT(usual, kRounds * 19 / 20);
+    EXPECT_GT(fitting, kRounds / 2);
+    EXPECT_LT(fitting, kRounds);
+}
+
+}  // namespace
+}  // namespace lb::core
