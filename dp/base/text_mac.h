@@ -10,9 +10,9 @@
 // of all, of the number given and of both lengths is one AES block; half of it is the answer.
 //
 // Why nobody without the key can tell the answers from chance:
-//   - As many blocks, but not the same: one differs, say in m0. Whatever k0 is, the sums differ by
-//     a given value for one k1 at most, since products of polynomials have no divisors of zero:
-//     chance 2^-64. More blocks: a product of key words that are nowhere else must have a given
+//   - The same places, other blocks: one differs, say in m0. Whatever k0 is, the sums differ by a
+//     given value for one k1 at most, since products of polynomials have no divisors of zero:
+//     chance 2^-64. A place more: a product of key words that are nowhere else must have a given
 //     value; for zero, the likeliest, the chance is 2^-63. The same blocks, but another length or
 //     number: never the same sum.
 //   - AES of inputs that differ pairwise looks like chance (as a permutation it gives itself away
