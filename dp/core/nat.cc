@@ -1,5 +1,7 @@
 #include "dp/core/nat.h"
 
+#include <bit>
+
 #include "dp/sip/parser.h"
 
 namespace lb::core {
@@ -21,20 +23,27 @@ bool last_contact(std::string_view text, const sip::TextIndex& index,
 }
 
 // True if the Contact is one "<sip:user@host...>" with the source address as its host: what a phone
-// that is not behind NAT sends, told without parsing. False says nothing.
+// that is not behind NAT sends, told without parsing, by the breaks behind its scheme. False says
+// nothing.
 bool plainly_names_source(Context& context, std::string_view contact) noexcept {
     constexpr std::string_view kBegin = "<sip:";
     const std::string_view source = context.source_text();
-    const char* const end = contact.data() + contact.size();
     if (!contact.starts_with(kBegin) || contact.back() != '>') return false;
-    const sip::TextIndex& index = context.message().index;
-    const char* const at_sign = index.next_break(contact.data() + kBegin.size());
-    if (*at_sign != '@' || static_cast<std::size_t>(end - at_sign) < source.size() + 2)
+    const char* const user = contact.data() + kBegin.size();
+    const char* const end = contact.data() + contact.size();
+    const std::uint64_t breaks = context.message().index.breaks_at(user);
+    if (breaks == 0) return false;
+    const char* const at_sign = user + std::countr_zero(breaks);
+    if (*at_sign != '@' || static_cast<std::size_t>(end - at_sign) < source.size() + 2) {
         return false;
+    }
     const char* const host_end = at_sign + 1 + source.size();
     if (!same_short(at_sign + 1, source.data(), source.size())) return false;
     if (*host_end == '>') return host_end + 1 == end;
-    return *host_end == ':' && index.next_break(host_end + 1) + 1 == end;
+    const std::ptrdiff_t port = host_end + 1 - user;
+    if (*host_end != ':' || port >= sip::TextIndex::kBitsAtOnce) return false;
+    const std::uint64_t behind = breaks >> port;
+    return behind != 0 && user + port + std::countr_zero(behind) + 1 == end;
 }
 
 bool is_behind_nat(Context& context, const sip::Uri& contact) noexcept {

@@ -150,7 +150,8 @@ void plan_front(const Context& context, const table::Service& service, table::Li
 }
 
 // Into the `plan.front_size` characters at `gap`.
-void write_front(const Context& context, const RequestPlan& plan, char* gap) noexcept {
+[[gnu::always_inline]] inline void write_front(const Context& context, const RequestPlan& plan,
+                                               char* gap) noexcept {
     Writer to{gap};
     if (plan.max_forwards) [[unlikely]]
         to.text(kMaxForwardsLine);
@@ -321,7 +322,7 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     return grown(begin - growth, message.text, growth);
 }
 
-Bytes rewrite_by_list(Context& context, const RequestPlan& plan) noexcept {
+[[gnu::noinline]] Bytes rewrite_by_list(Context& context, const RequestPlan& plan) noexcept {
     const sip::EditList& edits = context.scratch.edits;
     const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());

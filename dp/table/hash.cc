@@ -17,7 +17,7 @@ std::uint32_t widen(char byte) noexcept {
 std::uint32_t mix(std::uint32_t group) noexcept { return group ^ (group >> 3); }
 
 // Byte by byte, as the reference has it. `at` stands at a group.
-std::uint32_t sum_plain(const char* at, const char* end) noexcept {
+[[gnu::noinline]] std::uint32_t sum_plain(const char* at, const char* end) noexcept {
     std::uint32_t sum = 0;
     for (; end - at >= 4; at += 4) {
         sum +=
@@ -50,7 +50,8 @@ __m128i load(const void* at) noexcept { return _mm_loadu_si128(static_cast<const
 
 // Four groups a step, and the rest by the sixteen bytes that end with it. Exact as long as no byte
 // is above 0x7f; false otherwise. REQUIRES: 16 bytes at least.
-bool sum_ascii(const char* at, std::size_t size, std::uint32_t& sum) noexcept {
+[[gnu::always_inline]] inline bool sum_ascii(const char* at, std::size_t size,
+                                             std::uint32_t& sum) noexcept {
     const __m128i swap = load(kTail[15].data());
     __m128i sums = _mm_setzero_si128(), seen = sums;
     const auto add = [&](__m128i groups) {
@@ -74,7 +75,7 @@ bool sum_ascii(const char* at, std::size_t size, std::uint32_t& sum) noexcept {
 }
 #endif
 
-inline std::uint32_t sum_of(std::string_view text) noexcept {
+[[gnu::always_inline]] inline std::uint32_t sum_of(std::string_view text) noexcept {
 #if defined(__SSSE3__)
     std::uint32_t sum;
     if (text.size() >= 16 && sum_ascii(text.data(), text.size(), sum)) return sum;
@@ -82,13 +83,17 @@ inline std::uint32_t sum_of(std::string_view text) noexcept {
     return text.empty() ? 0 : sum_plain(text.data(), text.data() + text.size());
 }
 
-}  // namespace
-
-std::uint32_t dispatcher_hash(std::string_view x, std::string_view y) noexcept {
-    std::uint32_t sum = sum_of(x);
-    if (!y.empty()) sum += sum_of(y);
+std::uint32_t finish(std::uint32_t sum) noexcept {
     const std::uint32_t hash = sum + (sum >> 11) + (sum >> 13) + (sum >> 23);
     return hash == 0 ? 1 : hash;
+}
+
+}  // namespace
+
+std::uint32_t dispatcher_hash(std::string_view x) noexcept { return finish(sum_of(x)); }
+
+std::uint32_t dispatcher_hash(std::string_view x, std::string_view y) noexcept {
+    return finish(sum_of(x) + sum_of(y));
 }
 
 }  // namespace lb::table

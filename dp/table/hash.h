@@ -11,6 +11,7 @@
 namespace lb::table {
 
 // H(x, y). Groups of four bytes restart at `y`, so H("al", "ice") is not H("alice"). Never 0.
-std::uint32_t dispatcher_hash(std::string_view x, std::string_view y = {}) noexcept;
+std::uint32_t dispatcher_hash(std::string_view x) noexcept;  // y is empty
+std::uint32_t dispatcher_hash(std::string_view x, std::string_view y) noexcept;
 
 }  // namespace lb::table

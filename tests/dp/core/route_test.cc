@@ -566,6 +566,28 @@ TEST_F(RouteTest, LeavesTheContactOfAPhoneWithoutNatAlone) {
     }
 }
 
+// Wherever the breaks that tell it lie, in what is looked at at once or behind that.
+TEST_F(RouteTest, TellsTheContactOfAPhoneWithoutNatAtAnyLength) {
+    appliance.dispatch.services[0].nat = table::Nat::kAuto;
+    for (std::size_t size = 1; size <= 70; ++size) {
+        const std::string user = "<sip:" + std::string(size, 'u') + "@";
+        for (const std::string_view behind : {">", ":5062>", ":5062;ob>", ":>"}) {
+            for (const bool own : {false, true}) {
+                const std::string host = own ? "198.18.0.9" : "198.18.0.8";
+                const std::string rest(behind.substr(behind.find_first_of(";>")));
+                const std::string given = user + host + std::string(behind);
+                const std::string expected = own ? given : user + "198.18.0.9:40001" + rest;
+                const Outcome sent = appliance.receive(
+                    "198.18.0.9:40001", kService,
+                    request("REGISTER sip:example.com",
+                            usual("REGISTER", "Contact: " + given + "\r\n",
+                                  "SIP/2.0/UDP 198.18.0.9:5062;branch=z9hG4bKn2;rport")));
+                EXPECT_EQ(header(sent, "Contact"), expected);
+            }
+        }
+    }
+}
+
 // RFC 3261 16.3: what forwarding does not need may be broken and stays as it is.
 TEST_F(RouteTest, RelaysAFromThatNobodyNeeds) {
     std::string text = request("OPTIONS sip:bob@example.com", usual("OPTIONS"));
