@@ -42,6 +42,42 @@ void read_addresses(std::string_view list, std::string_view whole) {
     }
 }
 
+void same(std::string_view a, std::string_view b, std::string_view value) {
+    require(a.data() == b.data() && a.size() == b.size(),
+            "read unlike with the index and without\n", std::string(value));
+}
+
+// With the index of their message, values of the usual shape are read by other code than without.
+void read_alike(std::string_view value, const TextIndex& index) {
+    Via via, other_via;
+    std::string_view rest, other_rest;
+    const bool good_via = parse_via(value, via, rest, &index);
+    require(good_via == parse_via(value, other_via, other_rest), "one Via\n", std::string(value));
+    if (good_via) {
+        same(via.value, other_via.value, value);
+        same(via.branch, other_via.branch, value);
+        same(via.sent_by, other_via.sent_by, value);
+        same(via.received_param, other_via.received_param, value);
+        same(via.rport_param, other_via.rport_param, value);
+        same(via.maddr, other_via.maddr, value);
+        require(via.port == other_via.port, "another port\n", std::string(value));
+        same(rest, other_rest, value);
+    }
+    NameAddr addr, other_addr;
+    const bool good_addr = parse_from_to_strictly(value, addr, &index);
+    require(good_addr == parse_from_to_strictly(value, other_addr), "one address\n",
+            std::string(value));
+    if (!good_addr) return;
+    same(addr.uri, other_addr.uri, value);
+    same(addr.tag, other_addr.tag, value);
+    Uri uri, other_uri;
+    const bool good_uri = parse_uri(addr.uri, uri, &index);
+    require(good_uri == parse_uri(addr.uri, other_uri), "one URI\n", std::string(value));
+    same(uri.host_port, other_uri.host_port, value);
+    same(uri.params, other_uri.params, value);
+    require(uri.port == other_uri.port, "another port\n", std::string(value));
+}
+
 void read_headers(const Message& message) {
     std::string_view rest = message.header;
     std::string_view name;
@@ -50,6 +86,7 @@ void read_headers(const Message& message) {
         inside(field.line, message.header);
         inside(field.value, field.line);
         read_addresses(field.value, field.line);
+        read_alike(field.value, message.index);
     }
 }
 
