@@ -133,9 +133,10 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
     const char* end = cursor.at;
     cursor.skip_lws();
     if (cursor.take('=')) {
+        end = cursor.at;
         cursor.skip_lws();
         if (!detail::take_value(cursor, param.value)) return false;
-        end = cursor.at;
+        if (!param.value.empty()) end = cursor.at;  // LWS behind "name=" is no part of it
         cursor.skip_lws();
     }
     param.text = between(begin, end);

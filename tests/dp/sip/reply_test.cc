@@ -58,6 +58,7 @@ TEST(Reply, ViaParameters) {
         {"a;received=1.1.1.1 ;", "a ;received=192.0.2.10"},
         {"a;branch;branch=2", "a;branch;branch=2;received=192.0.2.10"},
         {"a;rport=7;x=y;received=1.1.1.1", "a;rport=40000;x=y;received=192.0.2.10"},
+        {"a;rport= , SIP/2.0/UDP b", "a;rport=40000;received=192.0.2.10 , SIP/2.0/UDP b"},
         {"a;branch=1, SIP/2.0/UDP b;rport", "a;branch=1;received=192.0.2.10, SIP/2.0/UDP b;rport"},
     };
     for (const auto& [via, expected] : rows) {
