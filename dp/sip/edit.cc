@@ -15,6 +15,15 @@ bool stands_before(std::string_view part, const char* other, std::size_t other_s
     return part.empty() && other_size != 0;
 }
 
+// Moves a piece either way.
+void move_piece(char* to, const char* from, std::size_t size) noexcept {
+    if (size > 64) {
+        std::memmove(to, from, size);
+    } else {
+        move_to_front(to, from, size);  // up to so many are read before any is written
+    }
+}
+
 }  // namespace
 
 void EditList::clear() noexcept {
@@ -92,12 +101,10 @@ char* EditList::apply_forward(char* begin) const noexcept {
     std::array<Piece, kEditsMax> pieces;
     find_pieces(begin, size, pieces);
     for (std::size_t i = 0; i < count_; ++i) {
-        if (pieces[i].to < pieces[i].from)
-            std::memmove(pieces[i].to, pieces[i].from, pieces[i].size);
+        if (pieces[i].to < pieces[i].from) move_piece(pieces[i].to, pieces[i].from, pieces[i].size);
     }
     for (std::size_t i = count_; i-- > 0;) {
-        if (pieces[i].to > pieces[i].from)
-            std::memmove(pieces[i].to, pieces[i].from, pieces[i].size);
+        if (pieces[i].to > pieces[i].from) move_piece(pieces[i].to, pieces[i].from, pieces[i].size);
     }
     char* gap = nullptr;
     for (std::size_t i = 0; i < count_; ++i) {

@@ -20,7 +20,8 @@ constexpr std::size_t kSizeMax = 150;  // every way that move_to_front() has
 
 TEST(Bytes, MovesToTheFrontAsMemmoveDoes) {
     for (std::size_t size = 0; size <= kSizeMax; ++size) {
-        for (const std::size_t shift : {0, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 100, 200}) {
+        for (const std::size_t shift :
+             {0U, 1U, 2U, 3U, 5U, 8U, 15U, 16U, 17U, 31U, 33U, 64U, 100U, 200U}) {
             const std::string whole = letters(shift + size);
             std::string expected = whole;
             std::memmove(expected.data(), expected.data() + shift, size);
@@ -29,6 +30,20 @@ TEST(Bytes, MovesToTheFrontAsMemmoveDoes) {
                 move_to_front(bytes.data(), bytes.data() + shift, size);
                 ASSERT_EQ(bytes.text(), expected) << size << " by " << shift;
             }
+        }
+    }
+}
+
+// What the edit list builds on: up to 64 bytes, the other way as well.
+TEST(Bytes, MovesShortTextsToTheBackToo) {
+    for (std::size_t size = 0; size <= 64; ++size) {
+        for (const std::size_t shift : {1U, 2U, 7U, 16U, 33U, 64U}) {
+            const std::string whole = letters(size + shift);
+            std::string expected = whole;
+            std::memmove(expected.data() + shift, expected.data(), size);
+            test::GuardedBytes bytes(whole);
+            move_to_front(bytes.data() + shift, bytes.data(), size);
+            ASSERT_EQ(bytes.text(), expected) << size << " by " << shift;
         }
     }
 }
