@@ -67,8 +67,8 @@ struct NameAddr {
     std::string_view tag;     // value of ;tag among the params
 };
 
-struct Message {
-    std::string_view text;  // the message: start line to the end of the body by Content-Length
+struct alignas(64) Message {  // cleared by whole cache lines
+    std::string_view text;    // the message: start line to the end of the body by Content-Length
     std::string_view start_line;  // with its line end
     std::string_view header;      // behind the start line up to and including the empty line
     std::string_view body;
@@ -86,7 +86,6 @@ struct Message {
     // First of each kind unless the name says otherwise. The parser refuses a second Call-ID, CSeq,
     // From, To, Max-Forwards or differing Content-Length (Error::kDuplicateHeader).
     HeaderField via;  // the header field that holds the topmost Via
-    Via top_via;      // parsed; parser error when it does not parse
     HeaderField from, to, call_id, cseq, max_forwards, content_length;
     NameAddr from_addr, to_addr;  // parsed on demand by parse_from_to(), see parser.h
     std::uint32_t cseq_number = 0;
@@ -99,9 +98,10 @@ struct Message {
     std::uint16_t via_lines = 0;           // Via header fields seen
     std::int32_t max_forwards_value = -1;  // -1: absent; a huge number is clamped to 1000000
 
-    // Route header fields, in order. Last, because parse() clears only what is in front of it:
-    // entries behind routes_count are old.
+    // What parse() clears ends here. Route header fields, in order: entries behind routes_count are
+    // old.
     std::array<HeaderField, kRoutesMax> routes{};
+    Via top_via;  // the topmost Via, parsed; parser error when it does not parse
 
     // Of `text`, as long as nothing is written to it: for the readers of its fields (parser.h,
     // uri.h), which are faster with it.

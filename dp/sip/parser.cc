@@ -64,8 +64,9 @@ struct FirstError {
     }
 };
 
-// Everything but the Route fields, which routes_count guards, in one sweep: view by view it took a
-// fifth of the time of a parse. All-zero bytes are an empty view and a zero number.
+// Everything but the Route fields, which routes_count guards, and the topmost Via, which
+// parse_via() sets, in one sweep: view by view it took a fifth of the time of a parse. All-zero
+// bytes are an empty view and a zero number.
 void reset(Message& message) noexcept {
     static_assert(std::is_trivially_copyable_v<Message> && std::is_standard_layout_v<Message>);
     std::memset(static_cast<void*>(&message), 0, offsetof(Message, routes));
@@ -187,16 +188,24 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     }
 }
 
-// Digits to a number, at most `max`: those of a short text without a loop. REQUIRES: eight bytes of
-// the message in front of its end.
+// Digits to a number, at most `max`: those of a short text without a loop. REQUIRES: `digits` in a
+// message, behind its start line.
 [[gnu::always_inline]] inline bool parse_value(std::string_view digits, std::uint32_t max,
                                                std::uint32_t& number) noexcept {
     static_assert(std::endian::native == std::endian::little);
-    if (digits.size() - 1 < 8) [[likely]] {
+    if (digits.size() - 1 < 4) [[likely]] {
+        std::uint32_t bytes;
+        std::memcpy(&bytes, end_of(digits) - 4, 4);
+        bytes = (bytes ^ 0x30303030) & 0xffffffffU << (32 - 8 * digits.size());
+        if ((((bytes + 0x76767676) | bytes) & 0x80808080) != 0) return false;
+        bytes = bytes * 10 + (bytes >> 8);
+        number = (bytes & 0xff) * 100 + (bytes >> 16 & 0xff);
+        return number <= max;
+    }
+    if (digits.size() - 1 < 8) {
         std::uint64_t bytes;
         std::memcpy(&bytes, end_of(digits) - 8, 8);
-        bytes ^= 0x3030303030303030;
-        bytes &= ~std::uint64_t{0} << (64 - 8 * digits.size());  // zeros in front of the first
+        bytes = (bytes ^ 0x3030303030303030) & ~std::uint64_t{0} << (64 - 8 * digits.size());
         if ((((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080) != 0) return false;
         bytes = bytes * 10 + (bytes >> 8);
         bytes = (bytes & 0x00ff00ff00ff00ff) * 100 + (bytes >> 16 & 0x00ff00ff00ff00ff);
@@ -274,6 +283,7 @@ bool cut_body(Message& message) noexcept {
 void check_fields(Message& message, FirstError& errors) noexcept {
     std::string_view rest;
     if (!message.via.present()) {
+        message.top_via = Via();
         errors.note(Error::kNoVia);
     } else {
         errors.note_unless(parse_via(message.via.value, message.top_via, rest, &message.index),
@@ -300,20 +310,24 @@ std::string_view error_text(Error error) noexcept {
 Error parse(std::string_view datagram, Message& message) noexcept {
     reset(message);
     const std::string_view text = skip_line_ends(datagram);
-    if (text.empty()) return Error::kEmpty;
     message.text = text;
+    const auto give_up = [&](Error error) {
+        message.top_via = Via();
+        return error;
+    };
+    if (text.empty()) return give_up(Error::kEmpty);
 
     const TextIndex& index = message.index;
     scan_header(text, message.index);
     if (index.lines == 0) {  // not even a whole start line
-        if (index.too_many) return Error::kNotSip;
+        if (index.too_many) return give_up(Error::kNotSip);
         const Error error = parse_start_line(text, message);
-        return error == Error::kNotSip ? error : Error::kTruncated;
+        return give_up(error == Error::kNotSip ? error : Error::kTruncated);
     }
     FirstError errors;
     errors.note(parse_start_line(between(text.data(), text.data() + index.line_ends[0]), message));
-    if (errors.error == Error::kNotSip) return errors.error;
-    if (index.too_many) return Error::kTooManyHeaders;
+    if (errors.error == Error::kNotSip) return give_up(errors.error);
+    if (index.too_many) return give_up(Error::kTooManyHeaders);
 
     const char* const header_end = text.data() + index.line_ends[index.lines - 1];
     errors.note_unless(index.closed || header_end == end_of(text), Error::kTruncated);
