@@ -53,17 +53,21 @@ Verdict send(Context& context, const Endpoint& source, const Endpoint& target,
     const net::ChecksumMode mode = checksum_mode(context, out, size);
 
     std::size_t written = net::kPlainHeaders;
-    if (out.vlan == net::kNoVlan && mode == net::ChecksumMode::kSoftware &&
+    if (out.vlan == net::kNoVlan && mode != net::ChecksumMode::kOffload &&
         source.address.is_ipv4() && target.address.is_ipv4()) {
+        const bool now = mode == net::ChecksumMode::kSoftware;
         net::write_plain_headers(out.mac, target_mac, source, target,
                                  {kTtl, context.frame().dscp, 0}, payload, size,
-                                 net::raw_sum_of(payload, size));
+                                 now ? net::raw_sum_of(payload, size) : 0);
     } else {
         const net::UdpHeaders headers{out.mac, target_mac,           out.vlan, source, target,
                                       kTtl,    context.frame().dscp, 0};
         written = net::write_udp_headers(headers, payload, size, mode);
     }
     point_at(context.packet, payload - written, payload + size);
+    if (mode != net::ChecksumMode::kSoftware) {
+        context.packet.unsummed_udp = static_cast<std::uint16_t>(written - net::kUdpHeader);
+    }
     const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
     return {action, DropReason::kInternal, hop.interface};
 }

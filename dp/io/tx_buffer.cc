@@ -2,6 +2,8 @@
 
 #include <rte_mbuf.h>
 
+#include "dp/net/frame.h"
+
 namespace lb::io {
 
 void TxBuffer::add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept {
@@ -11,7 +13,17 @@ void TxBuffer::add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) n
     ++used_;
 }
 
+void TxBuffer::complete_checksums() noexcept {
+    for (std::uint16_t i = 0; i < used_; ++i) {
+        const std::uint16_t offset = labels_[i].unsummed_udp;
+        if (offset == 0) continue;
+        net::finish_udp_checksum(rte_pktmbuf_mtod_offset(mbufs_[i], std::uint8_t*, offset),
+                                 mbufs_[i]->data_len - offset);
+    }
+}
+
 void TxBuffer::flush(core::CounterValues& counts) noexcept {
+    complete_checksums();
     std::uint16_t sent = 0;
     for (unsigned i = 0; i < kTries && sent < used_; ++i) {
         sent = static_cast<std::uint16_t>(

@@ -1,7 +1,7 @@
 #pragma once
 
 // Frames on their way out of one device, gathered over a turn. Each carries what it counts as once
-// the device has taken it.
+// the device has taken it. Here the UDP checksum is completed that the device does not make.
 //
 // Threads: one worker.
 // Bounds:  kRoom frames, then they are flushed; what the device does not take after kTries is
@@ -26,6 +26,7 @@ enum class TxKind : std::uint8_t {
 struct TxLabel {
     TxKind kind = TxKind::kForwarded;
     bool fragment = false;
+    std::uint16_t unsummed_udp = 0;  // as net::Packet has it: flush() completes the checksum
 };
 
 class TxBuffer {
@@ -40,6 +41,7 @@ public:
     const Port& port() const noexcept { return *port_; }
 
 private:
+    void complete_checksums() noexcept;
     static void count(TxLabel label, bool sent, core::CounterValues& counts) noexcept;
 
     Port* port_;

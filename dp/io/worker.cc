@@ -308,7 +308,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
     impl->scratch.state.traffic.reserve(kTrafficSlotsMax);
     impl->scratch.state.random ^= rte_rand();
     impl->scratch.checksum_mode =
-        offload ? net::ChecksumMode::kOffload : net::ChecksumMode::kSoftware;
+        offload ? net::ChecksumMode::kOffload : net::ChecksumMode::kDeferred;
     return std::unique_ptr<Worker>(new Worker(std::move(impl)));
 }
 

@@ -50,11 +50,12 @@ struct Worker::Impl {
     void hand_to_owners(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
                         std::uint16_t device) noexcept;
     void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
-    void settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
+    void settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
                 const table::Tables& tables) noexcept;
-    void transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
+    void transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out, TxKind kind,
                   const table::Tables& tables) noexcept;
-    void transmit_fragments(rte_mbuf* mbuf, const table::Interface& out, TxKind kind) noexcept;
+    void transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet, const table::Interface& out,
+                            TxKind kind) noexcept;
     std::uint32_t next_fragment_id() noexcept;
     void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
     void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;

@@ -24,18 +24,20 @@ void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
 
 }  // namespace
 
-void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdict verdict,
+void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
                           const table::Tables& tables) noexcept {
     adopt(mbuf, packet);
     switch (verdict.action) {
         case core::Action::kForward:
             count_relayed();
-            return transmit(mbuf, verdict.interface, TxKind::kForwarded, tables);
+            return transmit(mbuf, packet, verdict.interface, TxKind::kForwarded, tables);
         case core::Action::kReply:
-            return transmit(mbuf, verdict.interface, TxKind::kReplied, tables);
+            return transmit(mbuf, packet, verdict.interface, TxKind::kReplied, tables);
         case core::Action::kPunt:
             return punt(mbuf, verdict.interface, tables);
         case core::Action::kSlowPath:
+            if (packet.unsummed_udp != 0) net::complete_checksums(packet);
+            return hand_over(mbuf, verdict);
         case core::Action::kResolve:
             return hand_over(mbuf, verdict);
         case core::Action::kReassemble:
@@ -46,8 +48,8 @@ void Worker::Impl::settle(rte_mbuf* mbuf, const net::Packet& packet, core::Verdi
     drop(mbuf, core::DropReason::kInternal);
 }
 
-void Worker::Impl::transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind kind,
-                            const table::Tables& tables) noexcept {
+void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out,
+                            TxKind kind, const table::Tables& tables) noexcept {
     const auto& interfaces = tables.network->interfaces();
     if (out >= interfaces.size() || interfaces[out].device >= tx.size()) {
         return drop(mbuf, core::DropReason::kInternal);
@@ -56,19 +58,24 @@ void Worker::Impl::transmit(rte_mbuf* mbuf, table::InterfaceIndex out, TxKind ki
     const std::size_t l2 =
         net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
     mbuf->ol_flags = 0;
-    if (mbuf->pkt_len > l2 + interface.mtu) return transmit_fragments(mbuf, interface, kind);
-    if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
-        ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+    if (mbuf->pkt_len > l2 + interface.mtu) [[unlikely]] {
+        if (packet.unsummed_udp != 0) net::complete_checksums(packet);
+        return transmit_fragments(mbuf, packet, interface, kind);
     }
-    tx[interface.device].add(mbuf, {kind}, counts);
+    TxLabel label{kind};
+    if (packet.unsummed_udp != 0) {
+        if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
+            ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+        } else {
+            label.unsummed_udp = packet.unsummed_udp;
+        }
+    }
+    tx[interface.device].add(mbuf, label, counts);
 }
 
 // All of a datagram's fragments or none: the buffers are taken first.
-void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const table::Interface& out,
-                                      TxKind kind) noexcept {
-    net::Packet packet;
-    lend(mbuf, packet);
-    if (scratch.checksum_mode == net::ChecksumMode::kOffload) net::complete_checksums(packet);
+void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet,
+                                      const table::Interface& out, TxKind kind) noexcept {
     const ConstBytes frame = packet.bytes();
     const net::FragmentPlan plan = net::plan_fragments(frame, out.mtu);
     if (plan.count == 1) return tx[out.device].add(mbuf, {kind}, counts);  // padding was too long

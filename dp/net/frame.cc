@@ -279,7 +279,7 @@ void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, std::uint64_t
     const auto total = static_cast<std::uint16_t>(kIpv4Header + udp_length);
     const std::uint16_t flags = headers.ip_id == 0 ? 0x4000 : 0;  // DF
     std::uint16_t checksum = 0;
-    if (mode == ChecksumMode::kSoftware) {
+    if (mode != ChecksumMode::kOffload) {
         const std::uint32_t words = 0x4500U + headers.dscp + total + headers.ip_id + flags +
                                     (static_cast<std::uint32_t>(headers.ttl) << 8) + kProtocolUdp;
         checksum = raw_checksum_of(addresses + raw_words(words));
@@ -305,7 +305,7 @@ void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t*
     std::memcpy(ip + 24, headers.target.address.data(), 16);
 }
 
-// `payload_sum` is raw, and not read with kOffload.
+// `payload_sum` is raw, not read with kOffload, and 0 with kDeferred.
 std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
                           std::size_t payload_size, ChecksumMode mode,
                           std::uint64_t payload_sum) noexcept {
@@ -313,7 +313,7 @@ std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
     const std::size_t udp_length = kUdpHeader + payload_size;
     LB_ASSERT(headers.source.address.family() == headers.target.address.family());
     LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
-    if (ipv4 && headers.vlan == kNoVlan && mode == ChecksumMode::kSoftware) {
+    if (ipv4 && headers.vlan == kNoVlan && mode != ChecksumMode::kOffload) {
         write_plain_headers(headers.source_mac, headers.target_mac, headers.source, headers.target,
                             {headers.ttl, headers.dscp, headers.ip_id}, payload, payload_size,
                             payload_sum);
@@ -378,6 +378,15 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
                                        std::uint16_t payload_sum) noexcept {
     return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware,
                          raw_word(payload_sum));
+}
+
+void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept {
+    std::uint16_t without_payload;
+    std::memcpy(&without_payload, udp + 6, 2);
+    const std::uint64_t sum = static_cast<std::uint16_t>(~without_payload) +
+                              raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
+    const std::uint16_t checksum = raw_checksum_of(sum);
+    store_raw16(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 
 void complete_checksums(Packet& packet) noexcept {

@@ -80,7 +80,13 @@ struct UdpHeaders {
 enum class ChecksumMode : std::uint8_t {
     kSoftware,  // computed here
     kOffload,   // pseudo-header sum here, the device completes it (IPv4 header checksum likewise)
+    kDeferred,  // all but the payload here, finish_udp_checksum() has to follow: whoever reads what
+                // was written a moment ago stalls the core, so the payload is read a burst later
 };
+
+// Adds the payload to a checksum that was written with kDeferred. REQUIRES: `length` readable bytes
+// from the UDP header on, which is as long as it says.
+void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept;
 
 // Writes Ethernet, VLAN, IP and UDP headers in front of `payload_size` payload bytes that start at
 // `payload`. Returns the size of the headers written. REQUIRES: that many writable bytes (<=

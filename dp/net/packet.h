@@ -28,6 +28,9 @@ struct Packet {
     std::uint16_t vlan =
         kNoVlan;  // VLAN id that the device stripped; a tag in the bytes stays there
     Checksum udp_checksum = Checksum::kUnknown;
+    // Of a frame to send: offset of the UDP header whose checksum is not whole yet (ChecksumMode in
+    // frame.h); 0: nothing is left to do.
+    std::uint16_t unsummed_udp = 0;
 
     Bytes bytes() noexcept { return {data, length}; }
     ConstBytes bytes() const noexcept { return {data, length}; }

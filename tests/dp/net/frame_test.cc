@@ -472,5 +472,28 @@ TEST(WriteUdpHeaders, LeavesTheRestToTheDeviceWithOffload) {
     }
 }
 
+TEST(WriteUdpHeaders, DeferredBecomesWhatSoftwareWrites) {
+    for (const bool ipv6 : {false, true}) {
+        for (const std::uint16_t vlan : {kNoVlan, std::uint16_t{7}}) {
+            // Two bytes take all values, so that every checksum comes up, the zero among them.
+            for (unsigned value = 0; value < 0x10000; value += ipv6 || vlan != kNoVlan ? 97 : 1) {
+                Octets now(kHeadersMax), later;
+                test::put(now, kPayload);
+                store_be16(&now[kHeadersMax + 2], static_cast<std::uint16_t>(value));
+                later = now;
+                const UdpHeaders headers = headers_for(ipv6, vlan);
+                const std::size_t written = write_udp_headers(
+                    headers, now.data() + kHeadersMax, kPayload.size(), ChecksumMode::kSoftware);
+                ASSERT_EQ(write_udp_headers(headers, later.data() + kHeadersMax, kPayload.size(),
+                                            ChecksumMode::kDeferred),
+                          written);
+                finish_udp_checksum(later.data() + kHeadersMax - kUdpHeader,
+                                    kUdpHeader + kPayload.size());
+                ASSERT_EQ(later, now) << ipv6 << vlan << " " << value;
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace lb::net
