@@ -132,6 +132,12 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return true;
 }
 
+// The place behind an IPv6 reference; `begin` when there is none.
+[[gnu::noinline]] const char* behind_reference(const char* begin, const char* end) noexcept {
+    const char* const bracket = kNoIpv6Char.find(begin + 1, end);
+    return bracket != end && *bracket == ']' ? bracket + 1 : begin;
+}
+
 // What stands in front of the parameters of a Via "SIP/2.0/UDP host:port;..."; the parameters are
 // left empty. The place behind it; null when there is anything else in it.
 [[gnu::always_inline]] inline const char* take_usual_front(std::string_view text,
@@ -140,9 +146,10 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     if (!text.starts_with(kProtocol)) return nullptr;
     const char* const end = end_of(text);
     const char* const host = text.data() + kProtocol.size();
-    const char* const host_end = kNoHostChar.find(host, end);
-    if (host_end == host || host_end == end) return nullptr;
-    const char* at = host_end;
+    if (host == end) return nullptr;
+    const char* at = *host == '[' ? behind_reference(host, end) : kNoHostChar.find(host, end);
+    if (at == host || at == end) return nullptr;
+    const char* const host_end = at;
     std::uint32_t port = 0;
     clear(via.port_text);
     if (*at == ':') {
