@@ -82,6 +82,10 @@ extern "C" int lb_mbuf_ops_enqueue(rte_mempool* pool, void* const* objects, unsi
     restore_all(objects, n);
     PoolState& state = state_of(pool);
     LocalStack* local = local_stack(state);
+    if (n == 1 && local != nullptr && local->count < kLocalMax) [[likely]] {
+        local->objects[local->count++] = objects[0];  // drivers free one at a time
+        return 0;
+    }
     if (local == nullptr || n > kLocalKeep) return give_to_ring(state, objects, n);
     if (local->count + n > kLocalMax) {
         const unsigned spill = local->count - kLocalKeep;
@@ -118,14 +122,12 @@ extern "C" unsigned lb_mbuf_ops_count(const rte_mempool* pool) {
     return count;
 }
 
-int ops_index = -1;
-
 }  // namespace
 
-int mbuf_ops_index() noexcept { return ops_index; }
+int registered_ops_index = -1;
 
 Status register_mbuf_ops() {
-    if (ops_index >= 0) return {};
+    if (registered_ops_index >= 0) return {};
     rte_mempool_ops ops{};
     std::snprintf(ops.name, sizeof ops.name, "%s", kMbufOpsName);
     ops.alloc = lb_mbuf_ops_alloc;
@@ -133,8 +135,8 @@ Status register_mbuf_ops() {
     ops.enqueue = lb_mbuf_ops_enqueue;
     ops.dequeue = lb_mbuf_ops_dequeue;
     ops.get_count = lb_mbuf_ops_count;
-    ops_index = rte_mempool_register_ops(&ops);
-    if (ops_index < 0)
+    registered_ops_index = rte_mempool_register_ops(&ops);
+    if (registered_ops_index < 0)
         return failed(Errc::kInternal, "DPDK has no room for our mempool operations");
     return {};
 }

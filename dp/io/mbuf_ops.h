@@ -9,16 +9,19 @@
 // Cost:    as rte_mempool's own cache, and one compare per freed mbuf.
 
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "dp/base/assert.h"
 #include "dp/io/mbuf_pool.h"
+#include "dp/net/packet.h"
 
 namespace lb::io {
 
 inline constexpr char kMbufOpsName[] = "siplane_mbuf";
 
 // Index of the operations, as in rte_mempool::ops_index; -1 before register_mbuf_ops().
-int mbuf_ops_index() noexcept;
+extern int registered_ops_index;
+inline int mbuf_ops_index() noexcept { return registered_ops_index; }
 
 // The buffer begins directly behind the mbuf: the private area is part of it.
 inline bool is_extended(const rte_mbuf* mbuf) noexcept { return mbuf->buf_addr == mbuf + 1; }
@@ -36,6 +39,26 @@ inline void restore(rte_mbuf* mbuf) noexcept {
     mbuf->buf_addr = reinterpret_cast<std::uint8_t*>(mbuf + 1) + kExtraHeadroom;
     mbuf->buf_iova += kExtraHeadroom;
     mbuf->buf_len = static_cast<std::uint16_t>(mbuf->buf_len - kExtraHeadroom);
+}
+
+// Points `packet` at a one-segment mbuf's frame: headroom includes the private area where there is
+// one. Does not touch packet.device, vlan, udp_checksum.
+inline void lend(rte_mbuf* mbuf, net::Packet& packet) noexcept {
+    const bool extra = mbuf->pool->ops_index == mbuf_ops_index() && !is_extended(mbuf);
+    packet.data = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+    packet.length = rte_pktmbuf_data_len(mbuf);
+    packet.headroom = rte_pktmbuf_headroom(mbuf) + (extra ? std::uint32_t{kExtraHeadroom} : 0);
+    packet.tailroom = rte_pktmbuf_tailroom(mbuf);
+}
+
+// The reverse: makes the mbuf hold what the packet holds now. REQUIRES: the packet came from
+// lend(mbuf).
+inline void adopt(rte_mbuf* mbuf, const net::Packet& packet) noexcept {
+    if (packet.data < static_cast<std::uint8_t*>(mbuf->buf_addr)) extend(mbuf);
+    mbuf->data_off =
+        static_cast<std::uint16_t>(packet.data - static_cast<std::uint8_t*>(mbuf->buf_addr));
+    mbuf->data_len = static_cast<std::uint16_t>(packet.length);
+    mbuf->pkt_len = packet.length;
 }
 
 }  // namespace lb::io

@@ -53,20 +53,4 @@ Result<MbufPool> MbufPool::create_jumbo(const std::string& name, unsigned mbufs,
 
 unsigned MbufPool::available() const noexcept { return rte_mempool_avail_count(pool_.get()); }
 
-void lend(rte_mbuf* mbuf, net::Packet& packet) noexcept {
-    const bool extra = mbuf->pool->ops_index == mbuf_ops_index() && !is_extended(mbuf);
-    packet.data = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-    packet.length = rte_pktmbuf_data_len(mbuf);
-    packet.headroom = rte_pktmbuf_headroom(mbuf) + (extra ? std::uint32_t{kExtraHeadroom} : 0);
-    packet.tailroom = rte_pktmbuf_tailroom(mbuf);
-}
-
-void adopt(rte_mbuf* mbuf, const net::Packet& packet) noexcept {
-    if (packet.data < static_cast<std::uint8_t*>(mbuf->buf_addr)) extend(mbuf);
-    mbuf->data_off =
-        static_cast<std::uint16_t>(packet.data - static_cast<std::uint8_t*>(mbuf->buf_addr));
-    mbuf->data_len = static_cast<std::uint16_t>(packet.length);
-    mbuf->pkt_len = packet.length;
-}
-
 }  // namespace lb::io

@@ -27,7 +27,6 @@
 
 #include "dp/base/limits.h"
 #include "dp/base/result.h"
-#include "dp/net/packet.h"
 
 struct rte_mbuf;
 struct rte_mempool;
@@ -68,12 +67,5 @@ private:
 // Registers the receive pool's operations with DPDK; once per process, before Eal::create() or
 // after.
 Status register_mbuf_ops();
-
-// Points `packet` at a one-segment mbuf's frame: headroom includes the private area where there is
-// one. Does not touch packet.device, vlan, udp_checksum.
-void lend(rte_mbuf* mbuf, net::Packet& packet) noexcept;
-// The reverse: makes the mbuf hold what the packet holds now. REQUIRES: the packet came from
-// lend(mbuf).
-void adopt(rte_mbuf* mbuf, const net::Packet& packet) noexcept;
 
 }  // namespace lb::io

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "dp/io/linear.h"
+#include "dp/io/mbuf_ops.h"
 #include "dp/io/worker_impl.h"
 
 namespace lb::io {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "dp/io/linear.h"
+#include "dp/io/mbuf_ops.h"
 #include "dp/io/worker_impl.h"
 #include "dp/net/fragment.h"
 

@@ -231,8 +231,9 @@ bool same_short(std::string_view a, std::string_view b) noexcept {
 bool take_usual_cseq(Message& message) noexcept {
     const std::string_view value = message.cseq.value;
     const std::size_t method_size = message.method_text.size();
+    if (value.size() < method_size + 2) return false;
     const char* const method = end_of(value) - method_size;
-    if (value.size() < method_size + 2 || method[-1] != ' ') return false;
+    if (method[-1] != ' ') return false;
     if (end_of(message.text) - method < 8) return false;
     const std::string_view digits = between(value.data(), method - 1);
     message.cseq_method = between(method, end_of(value));
