@@ -114,9 +114,13 @@ Secret Secret::derive(ConstBytes master) noexcept {
     };
     static_assert(TextKey::kWords <= 256);
     Secret secret;
-    secret.text.cipher = aes_key(1);
+    const auto text_key = [&](std::uint8_t use_of_cipher, std::uint8_t use_of_words, TextKey& key) {
+        key.cipher = aes_key(use_of_cipher);
+        for (std::size_t i = 0; i < TextKey::kWords; ++i) key.words[i] = word(use_of_words, i);
+    };
+    text_key(1, 3, secret.cookie);
+    text_key(7, 8, secret.transaction);
     secret.reply_route = aes_key(2);
-    for (std::size_t i = 0; i < TextKey::kWords; ++i) secret.text.words[i] = word(3, i);
     secret.probe = hash_key(4);
     secret.tag = hash_key(5);
     secret.table = hash_key(6);

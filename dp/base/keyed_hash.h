@@ -25,11 +25,12 @@ std::uint64_t siphash_1_3(const HashKey& key, ConstBytes data) noexcept;
 // What a fleet shares (design.md 6.5): one master secret, from which each use gets a key of its
 // own.
 struct Secret {
-    TextKey text;        // Via branch: transaction part; dialog cookie in our Record-Route
-    AesKey reply_route;  // Via branch: where the reply must go next
-    HashKey probe;       // the prober's branch mark
-    HashKey tag;         // To tag of local replies
-    HashKey table;       // per-process hash tables
+    TextKey transaction;  // Via branch: transaction part
+    TextKey cookie;       // dialog cookie in our Record-Route
+    AesKey reply_route;   // Via branch: where the reply must go next
+    HashKey probe;        // the prober's branch mark
+    HashKey tag;          // To tag of local replies
+    HashKey table;        // per-process hash tables
 
     // REQUIRES: at least 16 bytes of entropy in `master`; any length is accepted.
     static Secret derive(ConstBytes master) noexcept;

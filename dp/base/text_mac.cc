@@ -110,6 +110,10 @@ AesBlock product_portable(AesBlock factors) noexcept {
     return {static_cast<std::uint64_t>(product), static_cast<std::uint64_t>(product >> 64)};
 }
 
+// x^64 is this modulo text_hash()'s polynomial. What of the product is above x^63 is left out: four
+// bits, so that two sums in 2^60 may fold into one.
+constexpr std::uint64_t kReduction = 0x1b;
+
 AesBlock sum_portable(const std::uint64_t* key, std::string_view part) noexcept {
     AesBlock sum;
     for (; !part.empty(); part.remove_prefix(part.size() < 16 ? part.size() : 16), key += 2)
@@ -117,8 +121,8 @@ AesBlock sum_portable(const std::uint64_t* key, std::string_view part) noexcept 
     return sum;
 }
 
-std::uint64_t text_mac_portable(const TextKey& key, std::uint64_t number, std::string_view first,
-                                std::string_view second) noexcept {
+AesBlock sum_portable(const TextKey& key, std::uint64_t number, std::string_view first,
+                      std::string_view second) noexcept {
     AesBlock state{number, lengths_of(first, second)};
     const auto take_long = [&](const std::uint64_t* words, std::string_view& text) {
         for (; text.size() > TextKey::kPartMax; text.remove_prefix(TextKey::kPartMax)) {
@@ -128,8 +132,19 @@ std::uint64_t text_mac_portable(const TextKey& key, std::uint64_t number, std::s
     };
     take_long(key.of_first(), first);
     take_long(key.of_second(), second);
-    state = state ^ sum_portable(key.of_first(), first) ^ sum_portable(key.of_second(), second);
-    return encrypt_portable(key.cipher, state.low, state.high).low;
+    return state ^ sum_portable(key.of_first(), first) ^ sum_portable(key.of_second(), second);
+}
+
+std::uint64_t text_mac_portable(const TextKey& key, std::uint64_t number, std::string_view first,
+                                std::string_view second) noexcept {
+    const AesBlock sum = sum_portable(key, number, first, second);
+    return encrypt_portable(key.cipher, sum.low, sum.high).low;
+}
+
+std::uint64_t text_hash_portable(const TextKey& key, std::uint64_t number, std::string_view first,
+                                 std::string_view second) noexcept {
+    const AesBlock sum = sum_portable(key, number, first, second);
+    return sum.low ^ product_portable({sum.high, kReduction}).low;
 }
 
 #if defined(__x86_64__)
@@ -198,16 +213,31 @@ LB_AES_INLINE __m128i sum_aes(const std::uint64_t* key, std::string_view part,
     return state;
 }
 
-LB_AES_TARGET std::uint64_t text_mac_aes(const TextKey& key, std::uint64_t number,
-                                         std::string_view first, std::string_view second) noexcept {
+LB_AES_INLINE std::uint64_t folded(__m128i sum) noexcept {
+    const __m128i high = _mm_clmulepi64_si128(sum, vector_of(kReduction, 0), 0x01);
+    return low_of(_mm_xor_si128(sum, high));
+}
+
+LB_AES_INLINE __m128i sum_aes(const TextKey& key, std::uint64_t number, std::string_view first,
+                              std::string_view second) noexcept {
     __m128i state = vector_of(number, lengths_of(first, second));
     if (first.size() > TextKey::kPartMax) [[unlikely]]
         state = take_long(key, key.of_first(), first, state);
     if (second.size() > TextKey::kPartMax) [[unlikely]]
         state = take_long(key, key.of_second(), second, state);
     state = sum_aes(key.of_first(), first, state);
-    state = sum_aes(key.of_second(), second, state);
-    return low_of(encrypted(key.cipher, state));
+    return sum_aes(key.of_second(), second, state);
+}
+
+LB_AES_TARGET std::uint64_t text_mac_aes(const TextKey& key, std::uint64_t number,
+                                         std::string_view first, std::string_view second) noexcept {
+    return low_of(encrypted(key.cipher, sum_aes(key, number, first, second)));
+}
+
+LB_AES_TARGET std::uint64_t text_hash_aes(const TextKey& key, std::uint64_t number,
+                                          std::string_view first,
+                                          std::string_view second) noexcept {
+    return folded(sum_aes(key, number, first, second));
 }
 
 #define LB_WIDE_TARGET target("avx,aes,pclmul,avx512f,avx512bw,bmi2,vpclmulqdq")
@@ -225,12 +255,10 @@ __attribute__((LB_WIDE_TARGET, always_inline)) inline __m512i products_wide(
     return _mm512_clmulepi64_epi128(factors, factors, 0x10);
 }
 
-__attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
-                                                            std::uint64_t number,
-                                                            std::string_view first,
-                                                            std::string_view second) noexcept {
-    if (first.size() > 64 || second.size() > 64) [[unlikely]]
-        return text_mac_aes(key, number, first, second);
+// REQUIRES: 64 bytes at most of each.
+__attribute__((LB_WIDE_TARGET, always_inline)) inline __m128i sum_wide(
+    const TextKey& key, std::uint64_t number, std::string_view first,
+    std::string_view second) noexcept {
     const __m512i all = _mm512_xor_si512(products_wide(key.of_first(), first),
                                          products_wide(key.of_second(), second));
     // Not by _mm512_castsi512_si256() and its like: in gcc 12's header they read an undefined
@@ -239,13 +267,31 @@ __attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
                          __builtin_shufflevector(all, all, 4, 5, 6, 7);
     const __m128i sum =
         _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    const __m128i start = vector_of(number, lengths_of(first, second));
-    return low_of(encrypted(key.cipher, _mm_xor_si128(start, sum)));
+    return _mm_xor_si128(vector_of(number, lengths_of(first, second)), sum);
+}
+
+__attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
+                                                            std::uint64_t number,
+                                                            std::string_view first,
+                                                            std::string_view second) noexcept {
+    if (first.size() > 64 || second.size() > 64) [[unlikely]]
+        return text_mac_aes(key, number, first, second);
+    return low_of(encrypted(key.cipher, sum_wide(key, number, first, second)));
+}
+
+__attribute__((LB_WIDE_TARGET)) std::uint64_t text_hash_wide(const TextKey& key,
+                                                             std::uint64_t number,
+                                                             std::string_view first,
+                                                             std::string_view second) noexcept {
+    if (first.size() > 64 || second.size() > 64) [[unlikely]]
+        return text_hash_aes(key, number, first, second);
+    return folded(sum_wide(key, number, first, second));
 }
 #endif
 
 struct Variants {
-    std::array<MacVariant, 3> all{{{"portable", encrypt_portable, text_mac_portable}}};
+    std::array<MacVariant, 3> all{
+        {{"portable", encrypt_portable, text_mac_portable, text_hash_portable}}};
     std::size_t count = 1;
 
     Variants() noexcept {
@@ -254,10 +300,10 @@ struct Variants {
         if (!__builtin_cpu_supports("avx") || !__builtin_cpu_supports("aes") ||
             !__builtin_cpu_supports("pclmul"))
             return;
-        all[count++] = {"aes", encrypt_aes, text_mac_aes};
+        all[count++] = {"aes", encrypt_aes, text_mac_aes, text_hash_aes};
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2") &&
             __builtin_cpu_supports("vpclmulqdq"))
-            all[count++] = {"wide", encrypt_aes, text_mac_wide};
+            all[count++] = {"wide", encrypt_aes, text_mac_wide, text_hash_wide};
 #endif
     }
 };
@@ -270,6 +316,7 @@ const Variants& variants() noexcept {
 [[maybe_unused]] const bool kChosen = [] {
     aes_encrypt = mac_variants().back().encrypt;
     text_mac = mac_variants().back().text;
+    text_hash = mac_variants().back().hash;
     return true;
 }();
 
@@ -277,6 +324,7 @@ const Variants& variants() noexcept {
 
 constinit AesEncrypt aes_encrypt = encrypt_portable;
 constinit TextMac text_mac = text_mac_portable;
+constinit TextMac text_hash = text_hash_portable;
 
 std::span<const MacVariant> mac_variants() noexcept {
     return {variants().all.data(), variants().count};

@@ -22,6 +22,11 @@
 //     CBC-MAC over the sums. The first of them has the lengths, which say how many follow, so no
 //     list of sums begins another.
 //
+// text_hash(): the same without the last AES block: the two halves of the sum folded into one,
+// modulo x^64 + x^4 + x^3 + x + 1. Two texts chosen without knowledge of the key have the same
+// number as seldom, but who sees numbers of texts of his own can work out the key's words. For
+// numbers that prove nothing.
+//
 // The portable AES looks bytes up in a table: what it takes depends on the key, as far as a
 // neighbour on the same core may see. Every x86 processor that DPDK is used on has the
 // instructions.
@@ -74,11 +79,13 @@ struct MacVariant {
     const char* name;
     AesEncrypt encrypt;
     TextMac text;
+    TextMac hash;
 };
 std::span<const MacVariant> mac_variants() noexcept;
 
 // Those of the last variant, chosen once at start.
 extern AesEncrypt aes_encrypt;
 extern TextMac text_mac;
+extern TextMac text_hash;
 
 }  // namespace lb

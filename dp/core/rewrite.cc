@@ -149,6 +149,12 @@ void plan_front(const Context& context, const table::Service& service, table::Li
     if (plan.record_route || plan.path) plan_routes(context, plan);
 }
 
+// The port at the source address where replies have to go, and what says so in the branch.
+void set_reply_port(const Context& context, std::uint16_t port, RequestPlan& plan) noexcept {
+    const Endpoint reply_to{context.frame().source.address, port};
+    plan.mac = sip::reply_mac(context.tables.secret, context.transaction, reply_to);
+}
+
 // Into the `plan.front_size` characters at `gap`.
 [[gnu::always_inline]] inline void write_front(const Context& context, const RequestPlan& plan,
                                                char* gap) noexcept {
@@ -162,8 +168,7 @@ void plan_front(const Context& context, const table::Service& service, table::Li
         write_for_listeners(plan, [&](const auto& each) { write_own_path(to, plan, each); });
     }
     to.text(plan.out->via);
-    sip::write_relay_branch(context.tables.secret, context.transaction,
-                            {context.frame().source.address, plan.reply_port}, to.at);
+    sip::write_relay_branch(context.transaction, plan.mac, to.at);
     to.at += sip::kBranchSize;
     to.text(kLineEnd);
     LB_ASSERT(to.at == gap + plan.front_size);
@@ -221,7 +226,8 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     const table::Service& service = context.service();
     RequestPlan plan;
     plan_front(context, service, out, plan);
-    plan.reply_port = context.frame().source.port;
+    // Long before it is written: AES takes its time, but not the core's.
+    set_reply_port(context, context.frame().source.port, plan);
     plan.usual = is_usual(context, hop, service);
     if (!plan.usual) list_request_edits(context, route, hop, plan);
     return plan;
@@ -234,7 +240,9 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     const table::Service& service = context.service();
     const bool force_rport = !via.has_rport() && must_force_rport(context, service.nat);
     plan.usual = false;
-    if (!via.has_rport() && !force_rport) plan.reply_port = via.port != 0 ? via.port : kSipPort;
+    if (!via.has_rport() && !force_rport) {
+        set_reply_port(context, via.port != 0 ? via.port : kSipPort, plan);
+    }
     context.scratch.edits.insert_gap(message.header.data(), plan.front_size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);

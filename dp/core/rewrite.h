@@ -15,8 +15,8 @@ struct RequestPlan {
     const table::Listener* in;   // the message was sent to
     const table::Listener* out;  // the message leaves by
     std::size_t front_size;
-    std::uint64_t cookie;      // of the dialog; set if a route is written
-    std::uint16_t reply_port;  // where replies will have to go, at the source address
+    std::uint64_t cookie;  // of the dialog; set if a route is written
+    std::uint64_t mac;     // of the branch: sip::reply_mac()
     bool max_forwards;
     bool record_route;
     bool path;

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::string_view kMagicCookie = "z9hG4bK";
 
-// The `number` of text_mac() for each use of it.
-enum Use : std::uint64_t { kTransaction = 1, kOldTransaction = 2, kCookie = 3 };
+// The `number` in front of the texts of a transaction without a magic cookie.
+constexpr std::uint64_t kOldTransaction = 2;
 
 std::string_view tag_of(const HeaderField& field) noexcept {
     NameAddr parsed;
@@ -41,18 +41,6 @@ std::string_view tag_of(const HeaderField& field) noexcept {
     add(to_tag, request.call_id.value);
     add({cseq, sizeof cseq}, {});
     return number;
-}
-
-// AES of one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
-std::uint64_t route_mac(const AesKey& key, std::uint64_t transaction,
-                        const Endpoint& endpoint) noexcept {
-    const IpAddress& address = endpoint.address;
-    const std::uint64_t rest = static_cast<std::uint64_t>(address.family()) << 48 |
-                               static_cast<std::uint64_t>(endpoint.port) << 32;
-    if (!address.is_ipv6())
-        return aes_encrypt(key, transaction, rest | load_be32(address.data())).low;
-    const AesBlock chained = aes_encrypt(key, transaction, rest);
-    return aes_encrypt(key, chained.low ^ address.word(1), chained.high ^ address.word(9)).low;
 }
 
 std::uint64_t probe_mac(const Secret& secret, std::uint64_t number) noexcept {
@@ -84,14 +72,25 @@ std::uint64_t transaction_number(const Secret& secret, const Message& request) n
     const Via& via = request.top_via;
     // The bare cookie marks nothing unique (RFC 4475 3.3.14).
     if (via.branch.starts_with(kMagicCookie) && via.branch.size() > kMagicCookie.size())
-        return text_mac(secret.text, kTransaction, via.branch, via.sent_by);
-    return old_transaction_number(secret.text, request);
+        return text_hash(secret.transaction, 0, via.branch, via.sent_by);
+    return old_transaction_number(secret.transaction, request);
 }
 
-void write_relay_branch(const Secret& secret, std::uint64_t transaction, const Endpoint& reply_to,
-                        char* out) noexcept {
-    write_branch(kRelayBranch, transaction, route_mac(secret.reply_route, transaction, reply_to),
-                 out);
+// AES of one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
+std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
+                        const Endpoint& reply_to) noexcept {
+    const AesKey& key = secret.reply_route;
+    const IpAddress& address = reply_to.address;
+    const std::uint64_t rest = static_cast<std::uint64_t>(address.family()) << 48 |
+                               static_cast<std::uint64_t>(reply_to.port) << 32;
+    if (!address.is_ipv6())
+        return aes_encrypt(key, transaction, rest | load_be32(address.data())).low;
+    const AesBlock chained = aes_encrypt(key, transaction, rest);
+    return aes_encrypt(key, chained.low ^ address.word(1), chained.high ^ address.word(9)).low;
+}
+
+void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out) noexcept {
+    write_branch(kRelayBranch, transaction, mac, out);
 }
 
 bool check_relay_branch(const Secret& secret, std::string_view branch,
@@ -99,7 +98,7 @@ bool check_relay_branch(const Secret& secret, std::string_view branch,
     std::uint64_t transaction = 0;
     std::uint64_t mac = 0;
     return read_branch(kRelayBranch, branch, transaction, mac) &&
-           mac == route_mac(secret.reply_route, transaction, reply_to);
+           mac == reply_mac(secret, transaction, reply_to);
 }
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept {
@@ -117,7 +116,7 @@ bool check_probe_branch(const Secret& secret, std::string_view branch,
 }
 
 std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept {
-    return text_mac(secret.text, kCookie, call_id, "");
+    return text_mac(secret.cookie, 0, call_id, "");
 }
 
 std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {

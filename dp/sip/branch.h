@@ -4,8 +4,10 @@
 // node of a fleet makes the same one and can check it without state (RFC 3261 16.11; design.md
 // section 6).
 //
-//   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction,
-//                             R: 16 hex digits over T and where the reply has to go next
+//   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction; proves
+//   nothing,
+//                                since whoever knows a transaction's branch may repeat it anyway
+//                             R: 16 hex digits over T and where the reply has to go next, a MAC
 //   probe:  z9hG4bKsp<N><M>   N: 16 hex digits, the prober's transaction number, M: MAC over N
 
 #include <cstdint>
@@ -27,9 +29,15 @@ inline constexpr std::size_t kBranchSize = 9 + 32;
 // number). REQUIRES: a request that parse() accepted.
 std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept;
 
-// REQUIRES: kBranchSize writable chars.
-void write_relay_branch(const Secret& secret, std::uint64_t transaction, const Endpoint& reply_to,
-                        char* out) noexcept;
+// Proves to ourselves that we sent the branch of that transaction for a reply to go there.
+std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
+                        const Endpoint& reply_to) noexcept;
+// `mac`: what reply_mac() gave. REQUIRES: kBranchSize writable chars.
+void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out) noexcept;
+inline void write_relay_branch(const Secret& secret, std::uint64_t transaction,
+                               const Endpoint& reply_to, char* out) noexcept {
+    write_relay_branch(transaction, reply_mac(secret, transaction, reply_to), out);
+}
 bool check_relay_branch(const Secret& secret, std::string_view branch,
                         const Endpoint& reply_to) noexcept;
 

@@ -75,12 +75,14 @@ TEST(SipHash, AgreesWithItsSlowTwinAtEveryLength) {
 TEST(Secret, GivesEachUseAKeyOfItsOwn) {
     const auto words_of = [](std::string_view master) {
         const Secret secret = Secret::derive(as_bytes(master));
-        std::vector<std::uint64_t> words(secret.text.words.begin(), secret.text.words.end());
+        std::vector<std::uint64_t> words(secret.cookie.words.begin(), secret.cookie.words.end());
+        words.insert(words.end(), secret.transaction.words.begin(), secret.transaction.words.end());
         for (const HashKey& key : {secret.probe, secret.tag, secret.table}) {
             words.push_back(key.k0);
             words.push_back(key.k1);
         }
-        for (const AesKey& key : {secret.text.cipher, secret.reply_route}) {
+        for (const AesKey& key :
+             {secret.cookie.cipher, secret.transaction.cipher, secret.reply_route}) {
             const auto first = std::bit_cast<std::array<std::uint64_t, 22>>(key.rounds);
             words.insert(words.end(), first.begin(), first.end());
         }

@@ -78,24 +78,33 @@ TEST(Aes, VariantsAgree) {
     }
     EXPECT_EQ(aes_encrypt, mac_variants().back().encrypt);
     EXPECT_EQ(text_mac, mac_variants().back().text);
+    EXPECT_EQ(text_hash, mac_variants().back().hash);
 }
 
-// text_mac() as its header says it, bit by bit.
+// text_mac() and text_hash() as their header says it, bit by bit.
 class SlowMac {
 public:
     SlowMac(const TextKey& key, std::uint64_t number) : key_(key), low_(number) {}
 
     std::uint64_t of(std::string_view first, std::string_view second) {
+        add(first, second);
+        encrypt();
+        return low_;
+    }
+    std::uint64_t hash_of(std::string_view first, std::string_view second) {
+        add(first, second);
+        for (const unsigned shift : {0, 1, 3, 4}) low_ ^= high_ << shift;
+        return low_;
+    }
+
+private:
+    void add(std::string_view first, std::string_view second) {
         high_ = first.size() + (static_cast<std::uint64_t>(second.size()) << 32);
         add_all_but_last(first, 0);
         add_all_but_last(second, TextKey::kWords / 2);
         add_part(first, 0);
         add_part(second, TextKey::kWords / 2);
-        encrypt();
-        return low_;
     }
-
-private:
     void add_all_but_last(std::string_view& text, std::size_t word) {
         while (text.size() > TextKey::kPartMax) {
             add_part(text.substr(0, TextKey::kPartMax), word);
@@ -133,7 +142,7 @@ private:
     std::uint64_t high_ = 0;
 };
 
-const TextKey kKey = Secret::derive(as_bytes("sixteen bytes of entropy")).text;
+const TextKey kKey = Secret::derive(as_bytes("sixteen bytes of entropy")).cookie;
 
 std::string random_text(std::mt19937_64& random, std::size_t size) {
     std::string text(size, ' ');
@@ -143,10 +152,13 @@ std::string random_text(std::mt19937_64& random, std::size_t size) {
 
 void expect_all_as_slow(std::string_view first, std::string_view second, std::uint64_t number) {
     const std::uint64_t slow = SlowMac(kKey, number).of(first, second);
+    const std::uint64_t hash = SlowMac(kKey, number).hash_of(first, second);
     for (const bool front : {false, true}) {  // either end at an unmapped page
         const test::GuardedBytes a(first, front), b(second, front);
         for (const MacVariant& variant : mac_variants()) {
             ASSERT_EQ(variant.text(kKey, number, a.text(), b.text()), slow)
+                << variant.name << ' ' << first.size() << ' ' << second.size();
+            ASSERT_EQ(variant.hash(kKey, number, a.text(), b.text()), hash)
                 << variant.name << ' ' << first.size() << ' ' << second.size();
         }
     }
@@ -164,11 +176,13 @@ TEST(TextMac, VariantsAgreeWithTheirSlowTwinAtEveryLength) {
 }
 
 // What differs in length, in the place of a cut, in zeros at the end or in one bit only.
-TEST(TextMac, NoTwoListsAreTheSame) {
+class TextNumbers : public testing::TestWithParam<TextMac> {};
+
+TEST_P(TextNumbers, NoTwoListsAreTheSame) {
     std::set<std::uint64_t> seen;
     std::size_t count = 0;
     const auto add = [&](std::uint64_t number, std::string_view first, std::string_view second) {
-        seen.insert(text_mac(kKey, number, first, second));
+        seen.insert(GetParam()(kKey, number, first, second));
         EXPECT_EQ(seen.size(), ++count) << number << ' ' << first.size() << ' ' << second.size();
     };
     const std::string zeros(400, '\0');
@@ -189,16 +203,19 @@ TEST(TextMac, NoTwoListsAreTheSame) {
     }
 }
 
-TEST(TextMac, EveryWordOfTheKeyCounts) {
+TEST_P(TextNumbers, EveryWordOfTheKeyCounts) {
     const std::string text(TextKey::kPartMax, 'x');
-    std::set<std::uint64_t> seen{text_mac(kKey, 1, text, text)};
+    std::set<std::uint64_t> seen{GetParam()(kKey, 1, text, text)};
     for (std::size_t i = 0; i < TextKey::kWords; ++i) {
         TextKey changed = kKey;
         changed.words[i] ^= 1;
-        seen.insert(text_mac(changed, 1, text, text));
+        seen.insert(GetParam()(changed, 1, text, text));
     }
     EXPECT_EQ(seen.size(), TextKey::kWords + 1);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, TextNumbers,
+                         testing::Values(mac_variants().back().text, mac_variants().back().hash));
 
 }  // namespace
 }  // namespace lb
