@@ -8,17 +8,19 @@ namespace lb::io {
 
 void TxBuffer::add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept {
     if (used_ == kRoom) flush(counts);
+    complete_checksums();  // of the one before
     mbufs_[used_] = mbuf;
     labels_[used_] = label;
     ++used_;
 }
 
 void TxBuffer::complete_checksums() noexcept {
-    for (std::uint16_t i = 0; i < used_; ++i) {
-        const std::uint16_t offset = labels_[i].unsummed_udp;
+    for (; whole_ < used_; ++whole_) {
+        const std::uint16_t offset = labels_[whole_].unsummed_udp;
         if (offset == 0) continue;
-        net::finish_udp_checksum(rte_pktmbuf_mtod_offset(mbufs_[i], std::uint8_t*, offset),
-                                 mbufs_[i]->data_len - offset);
+        rte_mbuf* const mbuf = mbufs_[whole_];
+        net::finish_udp_checksum(rte_pktmbuf_mtod_offset(mbuf, std::uint8_t*, offset),
+                                 mbuf->data_len - offset);
     }
 }
 
@@ -32,7 +34,7 @@ void TxBuffer::flush(core::CounterValues& counts) noexcept {
     }
     for (std::uint16_t i = 0; i < used_; ++i) count(labels_[i], i < sent, counts);
     for (std::uint16_t i = sent; i < used_; ++i) rte_pktmbuf_free(mbufs_[i]);
-    used_ = 0;
+    used_ = whole_ = 0;
 }
 
 void TxBuffer::count(TxLabel label, bool sent, core::CounterValues& counts) noexcept {

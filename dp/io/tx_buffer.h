@@ -26,7 +26,7 @@ enum class TxKind : std::uint8_t {
 struct TxLabel {
     TxKind kind = TxKind::kForwarded;
     bool fragment = false;
-    std::uint16_t unsummed_udp = 0;  // as net::Packet has it: flush() completes the checksum
+    std::uint16_t unsummed_udp = 0;  // as net::Packet has it: completed when the next one comes, or by flush()
 };
 
 class TxBuffer {
@@ -47,6 +47,7 @@ private:
     Port* port_;
     std::uint16_t worker_;
     std::uint16_t used_ = 0;
+    std::uint16_t whole_ = 0;  // so many have their checksum
     std::array<rte_mbuf*, kRoom> mbufs_{};
     std::array<TxLabel, kRoom> labels_{};
 };
