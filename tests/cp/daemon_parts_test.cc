@@ -49,7 +49,7 @@ protected:
 };
 
 bool same(const Secret& a, const Secret& b) {
-    return a.text.words == b.text.words && a.tag.k1 == b.tag.k1;
+    return a.cookie.words == b.cookie.words && a.tag.k1 == b.tag.k1;
 }
 
 TEST_F(SecretFileTest, IsMadeOnceAndStays) {
