@@ -86,8 +86,9 @@ std::string RewriteTest::make_request(const std::string& source) {
     text += one_of({"Via: ", "v:", "VIA :  "}) + via + "\r\n";
     if (coin()) text += "Max-Forwards: " + one_of({"70", "1", "300"}) + "\r\n";
     if (random_() % 4 == 0) text += "Route: <sip:10.77.0.1;lr>, <sip:10.77.0.101;lr>\r\n";
-    text += "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>\r\nCall-ID: " +
-            letters(60) + "\r\nCSeq: 1 " + method + "\r\n";
+    text +=
+        "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>\r\nCall-ID: " + letters(60) +
+        "\r\nCSeq: 1 " + method + "\r\n";
     const std::string user = "Contact: <sip:" + letters(20) + "@";
     if (coin()) text += user + source + one_of({":5060>\r\n", ">\r\n", ";ob>\r\n"});
     if (random_() % 4 == 0) text += user + "192.168.1.5:5060>\r\n";
@@ -111,7 +112,8 @@ TEST_F(RewriteTest, UsualRequestsComeOutAsByTheEditList) {
         const Endpoint source =
             test::at(host + one_of({":1", ":80", ":999", ":5060", ":12345", ":65535"}));
         const std::string text = make_request(host);
-        const std::uint32_t headroom = random_() % 4 == 0 ? static_cast<std::uint32_t>(random_() % 300) : 1024;
+        const std::uint32_t headroom =
+            random_() % 4 == 0 ? static_cast<std::uint32_t>(random_() % 300) : 1024;
         const Rewritten fast = rewrite(text, source, headroom, false);
         const Rewritten slow = rewrite(text, source, headroom, true);
         ASSERT_EQ(fast.text, slow.text) << text;
