@@ -26,8 +26,8 @@ enum class TxKind : std::uint8_t {
 struct TxLabel {
     TxKind kind = TxKind::kForwarded;
     bool fragment = false;
-    std::uint16_t unsummed_udp =
-        0;  // as net::Packet has it: completed when the next one comes, or by flush()
+    // As net::Packet has it: that checksum is completed when the next frame comes, or by flush().
+    std::uint16_t unsummed_udp = 0;
 };
 
 class TxBuffer {
