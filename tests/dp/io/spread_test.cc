@@ -161,8 +161,9 @@ TEST(Spread, AFullInboxDropsAndCounts) {
 }
 
 TEST(Spread, AReassembledMessageGoesToItsOwnerWhole) {
+    constexpr unsigned kCalls = 64;  // that all of them have one owner is a chance of 2^-63
     Frames input;
-    for (unsigned call = 0; call < 20; ++call) {
+    for (unsigned call = 0; call < kCalls; ++call) {
         const Octets whole = frame_of(message_of(call, 0, 2000));
         const net::FragmentPlan plan = net::plan_fragments(whole, 1500);
         ASSERT_EQ(plan.count, 2U);
@@ -178,10 +179,11 @@ TEST(Spread, AReassembledMessageGoesToItsOwnerWhole) {
                               second = both.workers[1]->counters();
     EXPECT_TRUE(first.balanced());
     EXPECT_TRUE(second.balanced());
-    EXPECT_EQ(first.forwarded + second.forwarded, 20U);
-    EXPECT_GT(second.forwarded, 2U);
+    EXPECT_EQ(first.forwarded + second.forwarded, kCalls);
+    EXPECT_GT(first.forwarded, 0U);
+    EXPECT_GT(second.forwarded, 0U);
     EXPECT_EQ(second.forwarded, first.handed_over);
-    EXPECT_EQ(both.sent().size(), 40U);  // they leave in fragments again
+    EXPECT_EQ(both.sent().size(), 2 * kCalls);  // they leave in fragments again
 }
 
 TEST(Spread, OwnersAreSharedEvenlyAndStay) {
