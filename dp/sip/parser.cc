@@ -1,11 +1,11 @@
 #include "dp/sip/parser.h"
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
 
+#include "dp/base/bytes.h"
 #include "dp/sip/header_name.h"
 #include "dp/sip/scan.h"
 #include "dp/sip/start_line.h"
@@ -188,57 +188,32 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     }
 }
 
-// Digits to a number, at most `max`: those of a short text without a loop. REQUIRES: `digits` in a
-// message, behind its start line.
-[[gnu::always_inline]] inline bool parse_value(std::string_view digits, std::uint32_t max,
-                                               std::uint32_t& number) noexcept {
-    static_assert(std::endian::native == std::endian::little);
-    if (digits.size() - 1 < 4) [[likely]] {
-        std::uint32_t bytes;
-        std::memcpy(&bytes, end_of(digits) - 4, 4);
-        bytes = (bytes ^ 0x30303030) & 0xffffffffU << (32 - 8 * digits.size());
-        if ((((bytes + 0x76767676) | bytes) & 0x80808080) != 0) return false;
-        bytes = bytes * 10 + (bytes >> 8);
-        number = (bytes & 0xff) * 100 + (bytes >> 16 & 0xff);
-        return number <= max;
-    }
-    if (digits.size() - 1 < 8) {
-        std::uint64_t bytes;
-        std::memcpy(&bytes, end_of(digits) - 8, 8);
-        bytes = (bytes ^ 0x3030303030303030) & ~std::uint64_t{0} << (64 - 8 * digits.size());
-        if ((((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080) != 0) return false;
-        bytes = bytes * 10 + (bytes >> 8);
-        bytes = (bytes & 0x00ff00ff00ff00ff) * 100 + (bytes >> 16 & 0x00ff00ff00ff00ff);
-        number = static_cast<std::uint32_t>((bytes & 0xffff) * 10000 + (bytes >> 32 & 0xffff));
-        return number <= max;
-    }
-    std::uint64_t any = 0;
-    const bool good = parse_number(digits, max, any);
-    number = static_cast<std::uint32_t>(any);
-    return good;
+// parse_number() of what stands in a message behind its start line: there are eight bytes in front
+// of its end, and one load has them.
+[[gnu::always_inline]] inline bool parse_value(std::string_view digits, std::uint64_t max,
+                                               std::uint64_t& number) noexcept {
+    if (digits.size() - 1 >= 8) [[unlikely]]
+        return parse_number(digits, max, number);
+    const auto bytes = load_word<std::uint64_t>(end_of(digits) - 8) ^ 0x3030303030303030;
+    return take_digits(bytes & ~std::uint64_t{0} << (64 - 8 * digits.size()), max, number);
 }
 
-// Two texts of one size, of which eight bytes are readable. False for longer ones.
-bool same_short(std::string_view a, std::string_view b) noexcept {
-    if (a.size() != b.size() || a.size() - 1 >= 8) return false;
-    std::uint64_t first, second;
-    std::memcpy(&first, a.data(), 8);
-    std::memcpy(&second, b.data(), 8);
-    return (first ^ second) << (64 - 8 * a.size()) == 0;
+bool parse_cseq_number(std::string_view digits, Message& message) noexcept {
+    std::uint64_t number = 0;
+    if (!parse_value(digits, 0xffffffff, number)) return false;
+    message.cseq_number = static_cast<std::uint32_t>(number);
+    return true;
 }
 
 // "4711 INVITE", with the request's own method.
 bool take_usual_cseq(Message& message) noexcept {
     const std::string_view value = message.cseq.value;
-    const std::size_t method_size = message.method_text.size();
-    if (value.size() < method_size + 2) return false;
-    const char* const method = end_of(value) - method_size;
-    if (method[-1] != ' ') return false;
-    if (end_of(message.text) - method < 8) return false;
-    const std::string_view digits = between(value.data(), method - 1);
+    const std::string_view own = message.method_text;
+    if (own.empty() || value.size() < own.size() + 2) return false;
+    const char* const method = end_of(value) - own.size();
+    if (method[-1] != ' ' || !same_short(method, own.data(), own.size())) return false;
     message.cseq_method = between(method, end_of(value));
-    return same_short(message.cseq_method, message.method_text) &&
-           parse_value(digits, 0xffffffff, message.cseq_number);
+    return parse_cseq_number(between(value.data(), method - 1), message);
 }
 
 bool parse_cseq(Message& message) noexcept {
@@ -246,9 +221,7 @@ bool parse_cseq(Message& message) noexcept {
     message.cseq_number = 0;
     message.cseq_method = {};
     Cursor cursor(message.cseq.value, &message.index);
-    std::uint32_t number = 0;
-    if (!parse_value(cursor.take_digits(), 0xffffffff, number)) return false;
-    message.cseq_number = number;
+    if (!parse_cseq_number(cursor.take_digits(), message)) return false;
     if (cursor.done() || !is_lws(*cursor.at)) return false;
     cursor.skip_lws();
     message.cseq_method = cursor.take_token();
@@ -258,7 +231,7 @@ bool parse_cseq(Message& message) noexcept {
 
 bool parse_max_forwards(Message& message) noexcept {
     const std::string_view digits = message.max_forwards.value;
-    std::uint32_t number = 0;
+    std::uint64_t number = 0;
     if (!parse_value(digits, kMaxForwardsClamp, number)) {
         for (const char c : digits) {
             if (!is_digit(c)) return false;
@@ -272,9 +245,8 @@ bool parse_max_forwards(Message& message) noexcept {
 // Cuts the message off behind Content-Length (RFC 3261 18.3).
 bool cut_body(Message& message) noexcept {
     if (!message.content_length.present()) return true;
-    const auto size = static_cast<std::uint32_t>(message.body.size());
-    std::uint32_t length = 0;
-    if (!parse_value(message.content_length.value, size, length)) return false;
+    std::uint64_t length = 0;
+    if (!parse_value(message.content_length.value, message.body.size(), length)) return false;
     message.body = between(message.body.data(), message.body.data() + length);
     message.text = between(message.text.data(), end_of(message.body));
     return true;

@@ -164,21 +164,6 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
     return true;
 }
 
-// Digits to a number, at most `max`; false when empty, not digits, or more. REQUIRES: max < 2**60.
-inline bool parse_number(std::string_view digits, std::uint64_t max,
-                         std::uint64_t& number) noexcept {
-    if (digits.empty()) return false;
-    std::uint64_t value = 0;
-    for (const char c : digits) {
-        const auto digit = static_cast<std::uint8_t>(c - '0');
-        if (digit > 9) return false;
-        value = value * 10 + digit;
-        if (value > max) return false;  // before it can overflow
-    }
-    number = value;
-    return true;
-}
-
 // The number that eight digits less '0' are, the first in the lowest byte.
 [[gnu::always_inline]] inline std::uint32_t join_digits(std::uint64_t digits) noexcept {
     digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ff;
@@ -191,17 +176,39 @@ inline bool parse_number(std::string_view digits, std::uint64_t max,
     return (digits | (digits + 0x7676767676767676)) & 0x8080808080808080;
 }
 
+// The number that eight digits less '0' are; false when one is none, or it is above `max`.
+[[gnu::always_inline]] inline bool take_digits(std::uint64_t digits, std::uint64_t max,
+                                               std::uint64_t& number) noexcept {
+    if (no_digits(digits) != 0) return false;
+    const std::uint64_t value = join_digits(digits);
+    if (value > max) return false;
+    number = value;
+    return true;
+}
+
+// Digits to a number, at most `max`; false when empty, not digits, or more. Up to eight of them
+// without a loop. REQUIRES: max < 2**60.
+inline bool parse_number(std::string_view digits, std::uint64_t max,
+                         std::uint64_t& number) noexcept {
+    if (digits.size() - 1 < 8) [[likely]] {
+        const std::uint64_t bytes = load_packed(digits) ^ 0x3030303030303030;
+        return take_digits(bytes << (64 - 8 * digits.size()), max, number);  // zeros in front
+    }
+    if (digits.empty()) return false;
+    std::uint64_t value = 0;
+    for (const char c : digits) {
+        const auto digit = static_cast<std::uint8_t>(c - '0');
+        if (digit > 9) return false;
+        value = value * 10 + digit;
+        if (value > max) return false;  // before it can overflow
+    }
+    number = value;
+    return true;
+}
+
 inline bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
     std::uint64_t number = 0;
-    if (text.size() - 1 < 8) [[likely]] {
-        const std::uint64_t digits = (load_packed(text) ^ 0x3030303030303030)
-                                     << (64 - 8 * text.size());  // zeros in front
-        if (no_digits(digits) != 0) return false;
-        number = join_digits(digits);
-        if (number > 65535) return false;
-    } else if (!parse_number(text, 65535, number)) {
-        return false;
-    }
+    if (!parse_number(text, 65535, number)) return false;
     port = static_cast<std::uint16_t>(number);
     return true;
 }
