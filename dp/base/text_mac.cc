@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "dp/base/bytes.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -12,13 +14,6 @@ namespace lb {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
-
-template <class Word>
-std::uint64_t load(const char* at) noexcept {
-    Word word;
-    std::memcpy(&word, at, sizeof word);
-    return word;
-}
 
 std::uint64_t lengths_of(std::string_view first, std::string_view second) noexcept {
     return first.size() | static_cast<std::uint64_t>(second.size()) << 32;
@@ -29,17 +24,17 @@ inline AesBlock short_block(std::string_view text) noexcept {
     const char* const at = text.data();
     const std::size_t size = text.size();
     if (size >= 8) {
-        const std::uint64_t last = load<std::uint64_t>(at + size - 8);
-        return {load<std::uint64_t>(at), size == 8 ? 0 : last >> (8 * (16 - size))};
+        const std::uint64_t last = load_word<std::uint64_t>(at + size - 8);
+        return {load_word<std::uint64_t>(at), size == 8 ? 0 : last >> (8 * (16 - size))};
     }
     if (size >= 4) {
-        const std::uint64_t last = load<std::uint32_t>(at + size - 4);
-        return {load<std::uint32_t>(at) | last << (8 * (size - 4)), 0};
+        const std::uint64_t last = load_word<std::uint32_t>(at + size - 4);
+        return {load_word<std::uint32_t>(at) | last << (8 * (size - 4)), 0};
     }
     if (size == 0) return {};
-    const std::uint64_t middle = load<std::uint8_t>(at + size / 2);
-    const std::uint64_t last = load<std::uint8_t>(at + size - 1);
-    return {load<std::uint8_t>(at) | middle << (8 * (size / 2)) | last << (8 * (size - 1)), 0};
+    const std::uint64_t middle = load_word<std::uint8_t>(at + size / 2);
+    const std::uint64_t last = load_word<std::uint8_t>(at + size - 1);
+    return {load_word<std::uint8_t>(at) | middle << (8 * (size / 2)) | last << (8 * (size - 1)), 0};
 }
 
 constexpr std::uint8_t twice(std::uint8_t byte) noexcept {  // times x in AES's field

@@ -96,33 +96,22 @@ FrameError parse_ipv4(const Packet& packet, ConstBytes rest, FrameView& frame,
     return parse_udp(packet, payload, frame, verify);
 }
 
-template <class Word>
-Word load(const std::uint8_t* at) noexcept {
-    Word word;
-    std::memcpy(&word, at, sizeof word);
-    return word;
-}
-
-template <class Word>
-void store(void* at, Word word) noexcept {
-    std::memcpy(at, &word, sizeof word);
-}
-
 // From address and port as they lie in a frame, in as few stores as it takes.
 void store_ipv4(Endpoint& to, const std::uint8_t* quad, const std::uint8_t* port) noexcept {
     static_assert(std::endian::native == std::endian::little);
     static_assert(sizeof(Endpoint) == 20 && offsetof(Endpoint, port) == 18);
     auto* const at = reinterpret_cast<std::uint8_t*>(&to);
-    const std::uint64_t address = load<std::uint32_t>(quad);
-    store(at, static_cast<std::uint64_t>(Family::kIpv4) | address << 8);
-    store(at + 8, std::uint64_t{0});
-    store(at + 16, static_cast<std::uint32_t>(load_be16(port)) << 16);  // behind two more zeros
+    const std::uint64_t address = load_word<std::uint32_t>(quad);
+    store_word(at, static_cast<std::uint64_t>(Family::kIpv4) | address << 8);
+    store_word(at + 8, std::uint64_t{0});
+    store_word(at + 16, static_cast<std::uint32_t>(load_be16(port))
+                            << 16);  // behind two more zeros
 }
 
 // In its place: a copy of it would read at once, in other widths, what was just written.
 void store_ipv6(IpAddress& to, const std::uint8_t* bytes) noexcept {
     auto* const at = reinterpret_cast<std::uint8_t*>(&to);
-    store(at, Family::kIpv6);
+    store_word(at, Family::kIpv6);
     std::memcpy(at + 1, bytes, 16);
 }
 
@@ -140,16 +129,17 @@ void store_ipv6(IpAddress& to, const std::uint8_t* bytes) noexcept {
     const std::uint8_t* const ip = data + kEthernetHeader;
     const std::uint8_t* const udp = ip + kIpv4Header;
     constexpr std::uint16_t kFragment = 0x3fff;  // more to come, or an offset
-    if (load<std::uint16_t>(data + 12) != raw_word(kEtherTypeIpv4) || ip[0] != 0x45 ||
-        load<std::uint16_t>(ip + 2) != raw_size(kIpv4Header + kUdpHeader) ||
-        (load<std::uint16_t>(ip + 6) & raw_word(kFragment)) != 0 || ip[9] != kProtocolUdp ||
-        load<std::uint16_t>(udp + 4) != raw_size(kUdpHeader) || !is_good(raw_ipv4_header_sum(ip))) {
+    if (load_word<std::uint16_t>(data + 12) != raw_word(kEtherTypeIpv4) || ip[0] != 0x45 ||
+        load_word<std::uint16_t>(ip + 2) != raw_size(kIpv4Header + kUdpHeader) ||
+        (load_word<std::uint16_t>(ip + 6) & raw_word(kFragment)) != 0 || ip[9] != kProtocolUdp ||
+        load_word<std::uint16_t>(udp + 4) != raw_size(kUdpHeader) ||
+        !is_good(raw_ipv4_header_sum(ip))) {
         return false;
     }
 
     static_assert(offsetof(FrameView, target_mac) == 0 && offsetof(FrameView, source_mac) == 6);
-    store(&frame, load<std::uint64_t>(data));  // both as they lie
-    store(reinterpret_cast<std::uint8_t*>(&frame) + 8, load<std::uint32_t>(data + 8));
+    store_word(&frame, load_word<std::uint64_t>(data));  // both as they lie
+    store_word(reinterpret_cast<std::uint8_t*>(&frame) + 8, load_word<std::uint32_t>(data + 8));
     frame.ether_type = kEtherTypeIpv4;
     frame.vlan = packet.vlan == kNoVlan ? kNoVlan : vlan_id(packet.vlan);
     frame.protocol = kProtocolUdp;
@@ -173,7 +163,7 @@ FrameError parse_any(const Packet& packet, FrameView& frame, bool verify_checksu
 [[gnu::noinline]] FrameError verify_plain_ipv4(const Packet& packet, FrameView& frame) noexcept {
     const std::uint8_t* const udp = packet.data + kEthernetHeader + kIpv4Header;
     const std::size_t length = kUdpHeader + frame.payload.size();
-    const auto addresses = load<std::uint64_t>(udp - 8);  // both in one piece, where they lie
+    const auto addresses = load_word<std::uint64_t>(udp - 8);  // both in one piece, where they lie
     const std::uint64_t pseudo = (addresses >> 32) + (addresses & 0xffffffff) +
                                  raw_word(kProtocolUdp) +
                                  raw_word(static_cast<std::uint16_t>(length));
@@ -270,8 +260,6 @@ std::size_t write_ethernet(const UdpHeaders& headers, std::uint16_t ether_type,
     return size;
 }
 
-void store_raw16(std::uint8_t* at, std::uint16_t value) noexcept { std::memcpy(at, &value, 2); }
-
 // Sums are taken of the values: to read back what was just written in other widths stalls the core.
 // `addresses` is the raw sum of both.
 void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, std::uint64_t addresses,
@@ -291,7 +279,7 @@ void write_ipv4(const UdpHeaders& headers, std::size_t udp_length, std::uint64_t
     store_be16(ip + 6, flags);
     ip[8] = headers.ttl;
     ip[9] = kProtocolUdp;
-    store_raw16(ip + 10, checksum);
+    store_word(ip + 10, checksum);
     std::memcpy(ip + 12, headers.source.address.data(), 4);
     std::memcpy(ip + 16, headers.target.address.data(), 4);
 }
@@ -343,10 +331,10 @@ std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
         checksum = raw_checksum_of(pseudo + source + target + length + payload_sum);
         if (checksum == 0) checksum = 0xffff;
     }
-    store_raw16(udp, source);
-    store_raw16(udp + 2, target);
-    store_raw16(udp + 4, length);
-    store_raw16(udp + 6, checksum);
+    store_word(udp, source);
+    store_word(udp + 2, target);
+    store_word(udp + 4, length);
+    store_word(udp + 6, checksum);
     return static_cast<std::size_t>(payload - ip) + ethernet;
 }
 
@@ -381,12 +369,11 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
 }
 
 void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept {
-    std::uint16_t without_payload;
-    std::memcpy(&without_payload, udp + 6, 2);
+    const auto without_payload = load_word<std::uint16_t>(udp + 6);
     const std::uint64_t sum = static_cast<std::uint16_t>(~without_payload) +
                               raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
     const std::uint16_t checksum = raw_checksum_of(sum);
-    store_raw16(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
+    store_word(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 
 void complete_checksums(Packet& packet) noexcept {

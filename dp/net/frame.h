@@ -81,7 +81,7 @@ enum class ChecksumMode : std::uint8_t {
     kSoftware,  // computed here
     kOffload,   // pseudo-header sum here, the device completes it (IPv4 header checksum likewise)
     kDeferred,  // all but the payload here, finish_udp_checksum() has to follow: whoever reads what
-                // was written a moment ago stalls the core, so the payload is read a burst later
+                // was written a moment ago stalls the core, so the payload is read a message later
 };
 
 // Adds the payload to a checksum that was written with kDeferred. REQUIRES: `length` readable bytes
@@ -119,17 +119,11 @@ inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& 
     const std::uint64_t total =
         raw_word(static_cast<std::uint16_t>(kIpv4Header + kUdpHeader + payload_size));
     // All is read before anything is written: what is written might be anything, for the compiler.
-    const auto quad_of = [](const IpAddress& address) {
-        std::uint32_t quad;
-        std::memcpy(&quad, address.data(), sizeof quad);
-        return std::uint64_t{quad};
-    };
-    const std::uint64_t source_quad = quad_of(source.address);
-    const std::uint64_t target_quad = quad_of(target.address);
+    const std::uint64_t source_quad = load_word<std::uint32_t>(source.address.data());
+    const std::uint64_t target_quad = load_word<std::uint32_t>(target.address.data());
     const std::uint64_t addresses = source_quad + target_quad;
     const std::uint64_t ports =
         raw_word(source.port) | static_cast<std::uint64_t>(raw_word(target.port)) << 16;
-    const auto store = [](std::uint8_t* at, auto word) { std::memcpy(at, &word, sizeof word); };
 
     // Whole words, and sums of them: to read back what was just written in other widths stalls the
     // core.
@@ -139,18 +133,18 @@ inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& 
     const std::uint64_t ttl = fields.ttl | static_cast<std::uint64_t>(kProtocolUdp) << 8;
     const std::uint64_t header = raw_checksum_of(first + id_and_flags + ttl + addresses);
     std::uint8_t* const ip = payload - kUdpHeader - kIpv4Header;
-    store(ip, first | id_and_flags << 32);
-    store(ip + 8, ttl | header << 16 | source_quad << 32);
-    store(ip + 16, static_cast<std::uint32_t>(target_quad));
+    store_word(ip, first | id_and_flags << 32);
+    store_word(ip + 8, ttl | header << 16 | source_quad << 32);
+    store_word(ip + 16, static_cast<std::uint32_t>(target_quad));
 
     std::uint64_t checksum = raw_checksum_of(addresses + raw_word(kProtocolUdp) + udp_length +
                                              ports + udp_length + payload_sum);
     if (checksum == 0) checksum = 0xffff;
-    store(payload - kUdpHeader, ports | udp_length << 32 | checksum << 48);
+    store_word(payload - kUdpHeader, ports | udp_length << 32 | checksum << 48);
 
     std::memcpy(ip - 14, target_mac.bytes.data(), 6);
     std::memcpy(ip - 8, source_mac.bytes.data(), 6);
-    store(ip - 2, std::uint16_t{0x0008});  // IPv4
+    store_word(ip - 2, std::uint16_t{0x0008});  // IPv4
 }
 
 // Does in software what write_udp_headers() left to the device with kOffload: for a frame that must
