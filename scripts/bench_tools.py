@@ -6,6 +6,7 @@ CPUs: the main lcore of everything, and the generator, on the first CPU; workers
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,11 @@ START_SECONDS = 30
 def die(text):
     print("%s: %s" % (os.path.basename(sys.argv[0]), text), file=sys.stderr)
     sys.exit(2)
+
+
+def need(program, package):
+    if shutil.which(program) is None:
+        die("%s is missing (package %s)" % (program, package))
 
 
 def free_huge_pages():
@@ -78,9 +84,13 @@ def process_ns(pid):
 
 
 def build(options, targets):
-    """Builds what is measured, unless --no-build."""
+    """Installs what is missing and builds what is measured, unless --no-build."""
     if options.no_build:
         return
+    installed = subprocess.run([ROOT + "/scripts/install-packages", "build", "run", "bench"],
+                               stdout=sys.stderr)
+    if installed.returncode != 0:
+        sys.exit(2)
     if not os.path.exists(options.build + "/build.ninja"):
         subprocess.run(["meson", "setup", options.build, ROOT], check=True, stdout=sys.stderr)
     subprocess.run(["ninja", "-C", options.build] + targets, check=True, stdout=sys.stderr)
