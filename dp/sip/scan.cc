@@ -23,77 +23,70 @@ struct Scanner {
     const char* text;
     TextIndex& index;
     std::size_t size;
-    std::uint64_t* breaks;
-    std::uint32_t lines = 0;
-    std::uint64_t carry = 0;  // where a feed is close behind the last ones of the block before
+    std::size_t lines = 0;
+    std::uint64_t close_by = 0;  // the next block's bytes one or two behind a feed
 
     [[gnu::always_inline]] inline Scanner(std::string_view whole, TextIndex& out) noexcept
-        : text(whole.data()), index(out), size(whole.size()), breaks(out.breaks.data()) {
+        : text(whole.data()), index(out), size(whole.size()) {
         if (size > TextIndex::kIndexedMax) [[unlikely]]
             size = TextIndex::kIndexedMax;
         index.text = text;
         index.closed = false;
         index.too_many = size < whole.size();
     }
-    [[gnu::always_inline]] inline ~Scanner() noexcept {
-        *breaks = ~std::uint64_t{0};
-        index.lines = lines;
-    }
-    Scanner(const Scanner&) = delete;
-    Scanner& operator=(const Scanner&) = delete;
-
-    // The block at `base`. False when nothing more is to be looked for.
-    [[gnu::always_inline]] inline bool take(std::size_t base, BlockMasks masks) noexcept {
-        write_line_ends(static_cast<std::uint32_t>(base), masks.feeds);
-        return go_on(base, masks);
+    [[gnu::always_inline]] inline void finish(std::size_t blocks) noexcept {
+        index.breaks[blocks] = ~std::uint64_t{0};
+        index.lines = static_cast<std::uint32_t>(lines);
     }
 
-    // Writes behind the line ends that there are, without counting them yet. Three at a time
-    // whether they are there or not: there is room behind the last one.
-    [[gnu::always_inline]] inline void write_line_ends(std::uint32_t base,
-                                                       std::uint64_t feeds) noexcept {
+    // The next block. False when nothing more is to be looked for; all is finished then.
+    [[gnu::always_inline]] inline bool take(std::size_t block, BlockMasks masks) noexcept {
         std::uint32_t* at = next_line_end();
-        ++base;
-        do {
-            for (int i = 0; i < 3; ++i) {
-                at[i] = base + static_cast<std::uint32_t>(std::countr_zero(feeds));
-                feeds &= feeds - 1;
-            }
-            at += 3;
-        } while (feeds != 0);
+        for (std::uint64_t feeds = masks.feeds; feeds != 0; feeds &= feeds - 1) {
+            *at++ = static_cast<std::uint32_t>(block * 64 + 1) +
+                    static_cast<std::uint32_t>(std::countr_zero(feeds));
+        }
+        return go_on(block, masks);
     }
     std::uint32_t* next_line_end() noexcept { return index.line_ends.data() + lines; }
 
-    // Counts the lines of the block at `base`, whose line ends are written.
-    [[gnu::always_inline]] inline bool go_on(std::size_t base, BlockMasks masks) noexcept {
-        const std::uint64_t feeds = masks.feeds;
-        *breaks++ = masks.breaks;
-        // The empty line ends one or two bytes behind the end of the line before it.
-        const std::uint64_t close_by = feeds << 1 | feeds << 2 | carry;
-        if ((feeds & close_by) != 0 && close(base, feeds, feeds & close_by)) return false;
-        carry = feeds >> 63 | feeds >> 62;
-        lines += static_cast<std::uint32_t>(std::popcount(feeds));
+    // Counts the lines of a block whose line ends are written.
+    [[gnu::always_inline]] inline bool go_on(std::size_t block, BlockMasks masks) noexcept {
+        index.breaks[block] = masks.breaks;
+        // The empty line ends one or two bytes behind the end of the line before it: at feeds * 2
+        // or feeds * 4. Their sum is as good: it differs only behind two feeds side by side, and
+        // there the second one closes.
+        const Wide behind = Wide{masks.feeds} * 6;
+        const std::uint64_t candidates =
+            masks.feeds & (static_cast<std::uint64_t>(behind) | close_by);
+        if (candidates != 0 && close(block, masks.feeds, candidates)) return false;
+        close_by = static_cast<std::uint64_t>(behind >> 64);
+        lines += static_cast<std::size_t>(std::popcount(masks.feeds));
         if (lines <= TextIndex::kLinesMax) [[likely]]
             return true;
         lines = TextIndex::kLinesMax;
         index.too_many = true;
+        finish(block + 1);
         return false;
     }
 
 private:
+    __extension__ using Wide = unsigned __int128;
+
     // Looks for the empty line among the feeds of a block that come one or two bytes behind
     // another one.
-    [[gnu::always_inline]] inline bool close(std::size_t base, std::uint64_t feeds,
+    [[gnu::always_inline]] inline bool close(std::size_t block, std::uint64_t feeds,
                                              std::uint64_t candidates) noexcept {
         for (; candidates != 0; candidates &= candidates - 1) {
             const std::uint64_t bit = candidates & -candidates;
-            const char* const feed = text + base + std::countr_zero(bit);
+            const char* const feed = text + block * 64 + std::countr_zero(bit);
             if (feed[-1] != '\n' && (feed[-1] != '\r' || feed[-2] != '\n')) continue;
-            const auto before = static_cast<std::uint32_t>(std::popcount(feeds & (bit - 1)));
+            const auto before = static_cast<std::size_t>(std::popcount(feeds & (bit - 1)));
             if (lines + before >= TextIndex::kLinesMax) return false;
             lines += before + 1;
             index.closed = true;
             index.too_many = false;
+            finish(block + 1);
             return true;
         }
         return false;
@@ -108,16 +101,18 @@ namespace {
 
 void scan_scalar(std::string_view text, TextIndex& index) noexcept {
     Scanner scanner(text, index);
-    for (std::size_t base = 0; base < scanner.size; base += 64) {
-        const std::size_t left = scanner.size - base;
+    const std::size_t blocks = (scanner.size + 63) / 64;
+    for (std::size_t block = 0; block != blocks; ++block) {
+        const std::size_t base = block * 64, left = scanner.size - base;
         BlockMasks masks{0, behind_end(left)};
         for (std::size_t i = 0; i < 64 && i < left; ++i) {
             const char c = text[base + i];
             masks.feeds |= std::uint64_t{c == '\n'} << i;
             masks.breaks |= std::uint64_t{!is_token(c)} << i;
         }
-        if (!scanner.take(base, masks)) return;
+        if (!scanner.take(block, masks)) return;
     }
+    scanner.finish(blocks);
 }
 
 #if defined(__x86_64__)
@@ -182,38 +177,63 @@ __attribute__((target("avx2"), always_inline)) inline BlockMasks masks_avx2(
     return {feeds, breaks};
 }
 
-// What is left at the end of a text is less than a block: it is read from a copy.
+// The line ends of a block are written three at a time whether they are there or not, so that no
+// branch depends on how many they are; there is room behind the last one.
+__attribute__((target("avx2,bmi,bmi2,popcnt"), always_inline)) inline bool take_avx2(
+    Scanner& scanner, std::size_t block, BlockMasks masks) noexcept {
+    const std::uint64_t first = block * 64 + 1;
+    std::uint32_t* at = scanner.next_line_end();
+    std::uint64_t feeds = masks.feeds;
+    for (int i = 0; i < 3; ++i) {
+        *at++ = static_cast<std::uint32_t>(first + _tzcnt_u64(feeds));
+        feeds &= feeds - 1;
+    }
+    for (; feeds != 0; feeds &= feeds - 1) [[unlikely]] {
+            *at++ = static_cast<std::uint32_t>(first + _tzcnt_u64(feeds));
+        }
+    return scanner.go_on(block, masks);
+}
+
+// What is left at the end of a text is less than a block: the last 64 bytes of it are read, and
+// those that were taken before are shifted out of their masks. REQUIRES: there are 64.
 struct LastBlock {
-    char bytes[64] = {};
-    std::uint64_t outside;
-    LastBlock(const char* from, std::size_t left) noexcept : outside(behind_end(left)) {
-        std::memcpy(bytes, from, left);
+    const char* bytes;
+    std::size_t left;
+
+    [[gnu::always_inline]] inline LastBlock(const Scanner& scanner, std::size_t block) noexcept
+        : bytes(scanner.text + scanner.size - 64), left(scanner.size - block * 64) {}
+    [[gnu::always_inline]] inline BlockMasks shifted(BlockMasks masks) const noexcept {
+        return {masks.feeds >> (64 - left), masks.breaks >> (64 - left) | behind_end(left)};
     }
 };
 
 void scan_sse42(std::string_view text, TextIndex& index) noexcept {
+    if (text.size() < 64) [[unlikely]]
+        return scan_scalar(text, index);
     Scanner scanner(text, index);
-    std::size_t base = 0;
-    for (; base + 64 <= scanner.size; base += 64) {
-        if (!scanner.take(base, masks_sse42(text.data() + base))) return;
-    }
-    if (base == scanner.size) return;
-    const LastBlock last(text.data() + base, scanner.size - base);
-    const BlockMasks masks = masks_sse42(last.bytes);
-    scanner.take(base, {masks.feeds, masks.breaks | last.outside});
+    std::size_t block = 0;
+    const std::size_t whole = scanner.size / 64;
+    do {
+        if (!scanner.take(block, masks_sse42(text.data() + block * 64))) return;
+    } while (++block != whole);
+    const LastBlock last(scanner, block);
+    if (last.left == 0) return scanner.finish(block);
+    if (scanner.take(block, last.shifted(masks_sse42(last.bytes)))) scanner.finish(block + 1);
 }
 
 __attribute__((target("avx2,bmi,bmi2,popcnt"))) void scan_avx2(std::string_view text,
                                                                TextIndex& index) noexcept {
+    if (text.size() < 64) [[unlikely]]
+        return scan_scalar(text, index);
     Scanner scanner(text, index);
-    std::size_t base = 0;
-    for (; base + 64 <= scanner.size; base += 64) {
-        if (!scanner.take(base, masks_avx2(text.data() + base))) return;
-    }
-    if (base == scanner.size) return;
-    const LastBlock last(text.data() + base, scanner.size - base);
-    const BlockMasks masks = masks_avx2(last.bytes);
-    scanner.take(base, {masks.feeds, masks.breaks | last.outside});
+    std::size_t block = 0;
+    const std::size_t whole = scanner.size / 64;
+    do {
+        if (!take_avx2(scanner, block, masks_avx2(text.data() + block * 64))) return;
+    } while (++block != whole);
+    const LastBlock last(scanner, block);
+    if (last.left == 0) return scanner.finish(block);
+    if (take_avx2(scanner, block, last.shifted(masks_avx2(last.bytes)))) scanner.finish(block + 1);
 }
 
 constexpr auto kPlaces = [] {
@@ -243,7 +263,7 @@ struct Avx512 {
     // One block. Where its feeds are is written without a loop: sixteen at most, and that is nearly
     // always all.
     __attribute__((LB_AVX512, always_inline)) inline bool take(
-        Scanner& scanner, std::size_t base, __m512i bytes, std::uint64_t outside) const noexcept {
+        Scanner& scanner, std::size_t block, __m512i bytes, std::uint64_t outside) const noexcept {
         // In a register: g++ reads the block from memory three times otherwise, and a block that
         // lies across two cache lines costs twice each time.
         asm("" : "+v"(bytes));
@@ -253,13 +273,13 @@ struct Avx512 {
         const BlockMasks masks{_mm512_cmpeq_epi8_mask(bytes, feed),
                                _mm512_testn_epi8_mask(row, bit) | outside};
         if (std::popcount(masks.feeds) > 16) [[unlikely]]
-            return scanner.take(base, masks);
+            return scanner.take(block, masks);
         const __m512i found = _mm512_maskz_compress_epi8(masks.feeds, places);
-        const __m512i first = _mm512_set1_epi32(static_cast<int>(base + 1));
+        const __m512i first = _mm512_set1_epi32(static_cast<int>(block * 64 + 1));
         const __m128i low = __builtin_shufflevector(found, found, 0, 1);
         const __m512i ends = _mm512_add_epi32(_mm512_maskz_cvtepu8_epi32(kAll, low), first);
         _mm512_storeu_si512(scanner.next_line_end(), ends);
-        return scanner.go_on(base, masks);
+        return scanner.go_on(block, masks);
     }
 };
 
@@ -267,15 +287,16 @@ struct Avx512 {
 __attribute__((LB_AVX512)) void scan_avx512(std::string_view text, TextIndex& index) noexcept {
     Scanner scanner(text, index);
     const Avx512 constants;
-    std::size_t base = 0;
-    for (; base + 64 <= scanner.size; base += 64) {
-        const __m512i bytes = _mm512_loadu_si512(text.data() + base);
-        if (!constants.take(scanner, base, bytes, 0)) return;
+    std::size_t block = 0;
+    for (; block != scanner.size / 64; ++block) {
+        const __m512i bytes = _mm512_loadu_si512(text.data() + block * 64);
+        if (!constants.take(scanner, block, bytes, 0)) return;
     }
-    if (base == scanner.size) return;
-    const std::uint64_t outside = behind_end(scanner.size - base);
-    const __m512i bytes = _mm512_maskz_loadu_epi8(~outside, text.data() + base);
-    constants.take(scanner, base, bytes, outside);
+    const std::size_t left = scanner.size - block * 64;
+    if (left == 0) return scanner.finish(block);
+    const std::uint64_t outside = behind_end(left);
+    const __m512i bytes = _mm512_maskz_loadu_epi8(~outside, text.data() + block * 64);
+    if (constants.take(scanner, block, bytes, outside)) scanner.finish(block + 1);
 }
 
 #endif
