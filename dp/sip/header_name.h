@@ -40,6 +40,8 @@ enum class Header : std::uint8_t {
 // Where Message keeps the first header field of a kind: an offset, or 0.
 constexpr std::uint16_t slot_of(Header header) noexcept {
     switch (header) {
+        case Header::kVia:
+            return offsetof(Message, via);
         case Header::kFrom:
             return offsetof(Message, from);
         case Header::kTo:
@@ -167,16 +169,16 @@ inline constexpr Name kProxyAuthorization("proxy-authorization");
     }
 }
 
-// The same for lines as they usually are: a whole name, its colon right behind it, told by one look
-// at its first three characters and one compare of sixteen bytes.
+// The same for lines as they usually are: a whole name, its colon and one space right behind it,
+// told by one look at its first three characters and one compare of sixteen bytes.
 class HeaderTable {
 public:
     // Names with the same first three characters follow each other by `next`.
     struct alignas(16) Entry {
-        std::array<std::uint8_t, 16> name{};  // lower case, with its colon; 0xff behind that
-        std::array<std::uint8_t, 16> fold{};  // 0x20 under letters; 0xff behind the colon
-        std::uint16_t slot = 0;               // offset in Message of its HeaderField; 0: none
-        std::uint8_t size = 0;                // with the colon
+        std::array<std::uint8_t, 16> name{};  // lower case, with colon and space; 0xff behind that
+        std::array<std::uint8_t, 16> fold{};  // 0x20 under letters; 0xff behind the space
+        std::uint32_t slot = 0;               // offset in Message of its HeaderField
+        std::uint32_t size = 0;               // with colon and space
         std::uint16_t next = 0;               // offset of the entry to try then; 0: none
         Header header = Header::kOther;
     };
@@ -185,20 +187,20 @@ public:
     enum class Match : std::uint8_t { kOther, kUsual, kUnusual };
 
     consteval HeaderTable() {
-        add("via:", Header::kVia);
-        add("from:", Header::kFrom);
-        add("to:", Header::kTo);
-        add("call-id:", Header::kCallId);
-        add("cseq:", Header::kCseq);
-        add("max-forwards:", Header::kMaxForwards);
-        add("content-length:", Header::kContentLength);
-        add("contact:", Header::kContact);
-        add("route:", Header::kRoute);
-        add("record-route:", Header::kRecordRoute);
-        add("require:", Header::kRequire);
-        add("proxy-require:", Header::kProxyRequire);
-        add("authorization:", Header::kAuthorization);
-        add_longer("proxy-authoriza");
+        add("via: ", Header::kVia);
+        add("from: ", Header::kFrom);
+        add("to: ", Header::kTo);
+        add("call-id: ", Header::kCallId);
+        add("cseq: ", Header::kCseq);
+        add("max-forwards: ", Header::kMaxForwards);
+        add("content-length: ", Header::kContentLength);
+        add("contact: ", Header::kContact);
+        add("record-route: ", Header::kRecordRoute);
+        add("require: ", Header::kRequire);
+        add("proxy-require: ", Header::kProxyRequire);
+        add("authorization: ", Header::kAuthorization);
+        add_never_usual("route:");           // Message keeps more than one
+        add_never_usual("proxy-authoriza");  // too long for one compare
     }
 
     // kUsual: `entry` is the header's. kOther: a header that Message does not need. kUnusual:
@@ -212,8 +214,8 @@ public:
             const unsigned unlike = differences(line, *entry);
             if (unlike == 0) [[likely]]
                 return Match::kUsual;
-            // Equal up to the colon: there may be a blank in front of it.
-            if (static_cast<unsigned>(__builtin_ctz(unlike)) + 1 >= entry->size) [[unlikely]]
+            // Equal up to the colon: there may be a blank in front of it, or none behind it.
+            if (static_cast<unsigned>(__builtin_ctz(unlike)) + 2 >= entry->size) [[unlikely]]
                 return Match::kUnusual;
             offset = entry->next;
         }
@@ -225,8 +227,8 @@ private:
 
     // Of the first three characters, in any letter case.
     static constexpr std::size_t bucket_of(std::uint32_t word) noexcept {
-        const std::uint32_t letters = (word | 0x202020) << 8;
-        return letters * std::uint32_t{0x9e3779b1} >> 25;
+        // The product's factor leaves no trace of the fourth one.
+        return (word | 0x202020) * (std::uint32_t{0x9e3779b1} << 8) >> 25;
     }
 
     // Of a line that no entry fits: a compact name ("t:"), or a blank or line end among the first
@@ -241,9 +243,10 @@ private:
     static unsigned differences(const char* line, const Entry& entry) noexcept {
 #if defined(__SSE2__)
         const auto load = [](const void* at) {
-            return _mm_loadu_si128(static_cast<const __m128i*>(at));
+            return _mm_load_si128(static_cast<const __m128i*>(at));
         };
-        const __m128i folded = _mm_or_si128(load(line), load(entry.fold.data()));
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(line));
+        const __m128i folded = _mm_or_si128(bytes, load(entry.fold.data()));
         const __m128i same = _mm_cmpeq_epi8(folded, load(entry.name.data()));
         return static_cast<unsigned>(_mm_movemask_epi8(same)) ^ 0xffff;
 #else
@@ -256,11 +259,12 @@ private:
 #endif
     }
 
-    // The front of a name that is too long for one compare: what begins so is never kUsual.
-    consteval void add_longer(std::string_view front) {
+    // What begins so is never kUsual: classify() tells.
+    consteval void add_never_usual(std::string_view front) {
         add(front, Header::kBroken);
         entries_[used_].name[15] = 0;  // unlike whatever is there
-        entries_[used_].size = 16;
+        entries_[used_].fold[15] = 0xff;
+        entries_[used_].size = static_cast<std::uint32_t>(front.size());
     }
 
     consteval void add(std::string_view name, Header header) {
@@ -271,7 +275,7 @@ private:
             entry.name[i] = static_cast<std::uint8_t>(name[i]);
             entry.fold[i] = is_letter(name[i]) ? 0x20 : 0;
         }
-        entry.size = static_cast<std::uint8_t>(name.size());
+        entry.size = static_cast<std::uint32_t>(name.size());
         entry.header = header;
         entry.slot = slot_of(header);
         std::uint32_t word = 0;

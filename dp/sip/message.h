@@ -67,11 +67,12 @@ struct NameAddr {
     std::string_view tag;     // value of ;tag among the params
 };
 
-struct alignas(64) Message {  // cleared by whole cache lines
+struct alignas(64) Message {
     std::string_view text;    // the message: start line to the end of the body by Content-Length
-    std::string_view start_line;  // with its line end
-    std::string_view header;      // behind the start line up to and including the empty line
+    std::string_view header;  // behind the start line up to and including the empty line
+    // From here on parse() clears what an earlier message left.
     std::string_view body;
+    std::string_view start_line;  // with its line end
 
     bool reply = false;
     // Requests
