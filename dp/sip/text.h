@@ -10,6 +10,10 @@
 #include "dp/sip/chars.h"
 #include "dp/sip/scan.h"
 
+#if defined(__SSSE3__)
+#include <tmmintrin.h>
+#endif
+
 namespace lb::sip {
 
 // Walks one header value. Every take_ and skip_ stays within [at, end]. With the index of the
@@ -166,9 +170,19 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
 
 // The number that eight digits less '0' are, the first in the lowest byte.
 [[gnu::always_inline]] inline std::uint32_t join_digits(std::uint64_t digits) noexcept {
+#if defined(__SSSE3__)
+    const __m128i weights = _mm_setr_epi8(10, 1, 10, 1, 10, 1, 10, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m128i pairs =
+        _mm_maddubs_epi16(_mm_cvtsi64_si128(static_cast<long long>(digits)), weights);
+    const __m128i fours = _mm_madd_epi16(pairs, _mm_setr_epi16(100, 1, 100, 1, 0, 0, 0, 0));
+    const __m128i words = _mm_packs_epi32(fours, fours);
+    const __m128i all = _mm_madd_epi16(words, _mm_setr_epi16(10000, 1, 0, 0, 0, 0, 0, 0));
+    return static_cast<std::uint32_t>(_mm_cvtsi128_si32(all));
+#else
     digits = (digits * 10 + (digits >> 8)) & 0x00ff00ff00ff00ff;
     digits = (digits * (100 << 16 | 1)) >> 16;
     return static_cast<std::uint32_t>((digits & 0xffff) * 10000 + (digits >> 32 & 0xffff));
+#endif
 }
 
 // The high bit of each byte that is no digit less '0': right up to the first of them.
@@ -219,7 +233,8 @@ inline bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
     std::uint64_t digits;
     std::memcpy(&digits, at, 8);
     digits ^= 0x3030303030303030;
-    const int high_bit = __builtin_ctzll(no_digits(digits) | std::uint64_t{1} << 63);
+    const auto high_bit =
+        static_cast<unsigned>(__builtin_ctzll(no_digits(digits) | std::uint64_t{1} << 63));
     at += high_bit / 8;
     return join_digits(digits << (63 - high_bit) << 8);
 }

@@ -103,87 +103,100 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return true;
 }
 
-// The two that nearly every message has; `at` goes behind it. False, and `at` stays, when it is
-// another one, or has LWS or quotes.
-[[gnu::always_inline]] inline bool take_branch(const char*& at, const char* end, Via& via,
-                                               const TextIndex& index) noexcept {
-    constexpr Name kBranch(";branch=");
-    if (end - at < kBranch.size() || !kBranch.equals(at)) return false;
-    const char* const value = at + kBranch.size();
-    const char* const value_end = index.next_break(value);
-    if (value_end > end) [[unlikely]]
-        return false;
-    if (via.branch.data() == nullptr) via.branch = between(value, value_end);
-    at = value_end;
-    return true;
-}
-
-[[gnu::always_inline]] inline bool take_rport_flag(const char*& at, const char* end,
-                                                   Via& via) noexcept {
-    constexpr Name kRport(";rport");
-    if (end - at < kRport.size() || !kRport.equals(at)) return false;
-    const char* const flag_end = at + kRport.size();
-    if (flag_end != end && *flag_end != ';') return false;
-    if (via.rport_param.empty()) {
-        via.rport = between(flag_end, flag_end);
-        via.rport_param = between(at, flag_end);
-    }
-    at = flag_end;
-    return true;
-}
-
-// The place behind an IPv6 reference; `begin` when there is none.
-[[gnu::noinline]] const char* behind_reference(const char* begin, const char* end) noexcept {
-    const char* const bracket = kNoIpv6Char.find(begin + 1, end);
-    return bracket != end && *bracket == ']' ? bracket + 1 : begin;
-}
-
-// What stands in front of the parameters of a Via "SIP/2.0/UDP host:port;..."; the parameters are
-// left empty. The place behind it; null when there is anything else in it.
-[[gnu::always_inline]] inline const char* take_usual_front(std::string_view text,
-                                                           Via& via) noexcept {
-    constexpr std::string_view kProtocol = "SIP/2.0/UDP ";
-    if (!text.starts_with(kProtocol)) return nullptr;
+// The rest of a Via whose parameters are not the usual two: from `at` on, or all of it anew.
+[[gnu::noinline]] bool take_rest(const char* at, Via& via, std::string_view& rest,
+                                 const TextIndex& index) noexcept {
+    const std::string_view text = via.value;
     const char* const end = end_of(text);
-    const char* const host = text.data() + kProtocol.size();
-    if (host == end) return nullptr;
-    const char* at = *host == '[' ? behind_reference(host, end) : kNoHostChar.find(host, end);
-    if (at == host || at == end) return nullptr;
-    const char* const host_end = at;
-    std::uint32_t port = 0;
-    clear(via.port_text);
-    if (*at == ':') {
-        const char* const port_text = ++at;
-        if (end - port_text < 8) return nullptr;
-        port = take_short_number(at);
-        if (port - 1 > 65534) return nullptr;
-        via.port_text = between(port_text, at);
-    }
-    via.port = static_cast<std::uint16_t>(port);
-    via.value = text;
-    via.transport = {text.data() + 8, 3};
-    via.host = between(host, host_end);
-    via.sent_by = between(host, at);
     clear(via.branch);
-    clear(via.received);
-    clear(via.received_param);
     clear(via.rport);
     clear(via.rport_param);
-    clear(via.maddr);
-    return at;
-}
-
-// The rest of a Via whose parameters are not the usual two: from `at` on, or all of it anew.
-[[gnu::noinline]] bool take_rest(const char* at, const char* end, Via& via, std::string_view& rest,
-                                 const TextIndex* index) noexcept {
-    const std::string_view text = via.value;
     while (at != end) {
         Param param;
-        if (!take_plain_param(at, end, *index, param)) return take_via(text, via, rest, index);
+        if (!take_plain_param(at, end, index, param)) return take_via(text, via, rest, &index);
         remember(param, via);
     }
     rest = {};
     return true;
+}
+
+// ";branch=token", with ";rport" behind or in front of it or without, up to the end of the Via:
+// branch and rport are set then. False when there is anything else in it.
+[[gnu::always_inline]] inline bool take_usual_params(const char* params, Via& via,
+                                                     const TextIndex& index) noexcept {
+    constexpr Name kBranch(";branch=");
+    constexpr Name kRport(";rport");
+    const char* const end = end_of(via.value);
+    if (end - params < kRport.size() + kBranch.size()) return false;
+    // The place behind it, or behind as much of it as can be seen at once.
+    const auto take_branch = [&](const char* token) {
+        constexpr auto kUnseen = std::uint64_t{1} << TextIndex::kBitsAtOnce;
+        const char* const token_end = token + __builtin_ctzll(index.breaks_at(token) | kUnseen);
+        via.branch = between(token, token_end);
+        return token_end;
+    };
+    const auto set_rport = [&](const char* rport) {
+        const char* const behind = rport + kRport.size();
+        via.rport = between(behind, behind);
+        via.rport_param = between(rport, behind);
+    };
+    if (kBranch.equals(params)) {
+        const char* const at = take_branch(params + kBranch.size());
+        if (at != end) {
+            set_rport(at);
+            return end - at == kRport.size() && kRport.equals(at);
+        }
+        clear(via.rport);
+        clear(via.rport_param);
+        return true;
+    }
+    set_rport(params);
+    return kRport.equals(params) && kBranch.equals(params + kRport.size()) &&
+           take_branch(params + kRport.size() + kBranch.size()) == end;
+}
+
+constexpr std::string_view kUsualProtocol = "SIP/2.0/UDP ";
+
+// The rest of a Via that begins so, behind its host.
+[[gnu::always_inline]] inline bool take_behind_host(std::string_view text, const char* host_end,
+                                                    Via& via, std::string_view& rest,
+                                                    const TextIndex& index) noexcept {
+    const char* const host = text.data() + kUsualProtocol.size();
+    const char* at = host_end;
+    via.value = text;
+    via.transport = {text.data() + 8, 3};
+    via.host = between(host, host_end);
+    clear(via.received);
+    clear(via.received_param);
+    clear(via.maddr);
+    if (*at == ':') {
+        const char* const port_text = ++at;
+        const std::uint32_t port = end_of(text) - at < 8 ? 0 : take_short_number(at);
+        if (port - 1 > 65534) return take_via(via.value, via, rest, &index);
+        via.port = static_cast<std::uint16_t>(port);
+        via.port_text = between(port_text, at);
+    } else {
+        via.port = 0;
+        clear(via.port_text);
+    }
+    via.sent_by = between(host, at);
+    if (!take_usual_params(at, via, index)) return take_rest(at, via, rest, index);
+    clear(rest);
+    return true;
+}
+
+// A Via whose host is an IPv6 reference or a long name, or any other.
+[[gnu::noinline]] bool take_long_host(std::string_view text, Via& via, std::string_view& rest,
+                                      const TextIndex* index) noexcept {
+    if (index == nullptr || !text.starts_with(kUsualProtocol))
+        return take_via(text, via, rest, index);
+    const char* const end = end_of(text);
+    const char* const host = text.data() + kUsualProtocol.size();
+    const bool reference = host != end && *host == '[';
+    const char* at = reference ? kNoIpv6Char.find(host + 1, end) : kNoHostChar.find(host, end);
+    if (reference && at != end && *at++ != ']') at = end;
+    if (at == host || at == end) return take_via(text, via, rest, index);
+    return take_behind_host(text, at, via, rest, *index);
 }
 
 }  // namespace
@@ -191,16 +204,14 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
 // "SIP/2.0/UDP host:port;branch=token;rport" is what nearly every message has.
 bool parse_via(std::string_view text, Via& via, std::string_view& rest,
                const TextIndex* index) noexcept {
-    if (index == nullptr) return take_via(text, via, rest, index);
-    const char* at = take_usual_front(text, via);
-    if (at == nullptr) return take_via(text, via, rest, index);
-    const char* const end = end_of(text);
-    while (at != end) {
-        if (!take_branch(at, end, via, *index) && !take_rport_flag(at, end, via))
-            return take_rest(at, end, via, rest, index);
+    constexpr std::size_t kHost = kUsualProtocol.size();
+    if (index != nullptr && text.size() >= kHost + 16 && text.starts_with(kUsualProtocol)) {
+        const char* const host = text.data() + kHost;
+        const char* const host_end = kNoHostChar.find_in_16(host);
+        if (host_end != nullptr && host_end != host) [[likely]]
+            return take_behind_host(text, host_end, via, rest, *index);
     }
-    rest = {};
-    return true;
+    return take_long_host(text, via, rest, index);
 }
 
 std::string_view behind_top_via(const Message& message) noexcept {
