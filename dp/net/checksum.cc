@@ -44,13 +44,15 @@ std::uint64_t sum_rest(const std::uint8_t* at, std::size_t left) noexcept {
 // Both wide variants take 16-bit words as signed numbers, each 0x8000 too small, add neighbours by
 // a multiplication by one, and add those up in 32-bit lanes: three instructions a step. A lane
 // loses 0x10000 a step at most, so kRawSumMax is far from an overflow. What was too small is added
-// at the end, for the zeros that fill the last step as well.
+// at the end.
 
-// Thirty-two bytes from `kTail + n` on leave the last n bytes of a step.
-alignas(64) constexpr auto kTail = [] {
-    std::array<std::uint8_t, 64> mask{};
-    for (std::size_t i = 32; i < 64; ++i) mask[i] = 0xff;
-    return mask;
+constexpr std::size_t kTurn = 128;  // bytes of a turn of the loop with AVX2
+
+// Factors for a turn's words: those that begin n bytes in leave its last n.
+alignas(64) constexpr auto kFactors = [] {
+    std::array<std::uint16_t, kTurn> factors{};
+    for (std::size_t i = kTurn / 2; i < kTurn; ++i) factors[i] = 1;
+    return factors;
 }();
 
 __attribute__((target("avx2"), always_inline)) inline std::uint32_t sum_of_lanes(
@@ -61,43 +63,45 @@ __attribute__((target("avx2"), always_inline)) inline std::uint32_t sum_of_lanes
     return static_cast<std::uint32_t>(_mm_cvtsi128_si32(sum));
 }
 
+// Sizes differ from message to message, so nothing but the number of turns depends on one: what is
+// left behind the last turn is summed as one more, with zeros as factors for what was summed
+// before.
 __attribute__((target("avx2"))) std::uint64_t raw_sum_avx2(const std::uint8_t* at,
                                                            std::size_t size) noexcept {
-    if (size < 34) [[unlikely]]
+    if (size < kTurn) [[unlikely]]
         return raw_sum_plain(at, size);
-    __m256i sign = _mm256_set1_epi16(static_cast<short>(0x8000));
-    __m256i ones = _mm256_set1_epi16(1);
-    asm("" : "+x"(sign), "+x"(ones));  // gcc would make them anew before each use
-    const auto load = [](const std::uint8_t* from) __attribute__((target("avx2"))) {
-        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    __m256i all_bits = _mm256_set1_epi16(-1);
+    asm("" : "+x"(all_bits));  // gcc would make the next two by longer ways
+    const __m256i sign = _mm256_slli_epi16(all_bits, 15), one = _mm256_srli_epi16(all_bits, 15);
+    const auto load = [](const void* from) __attribute__((target("avx2"))) {
+        return _mm256_loadu_si256(static_cast<const __m256i*>(from));
     };
     __m256i sums = _mm256_setzero_si256(), others = sums;
-    const auto step = [&](__m256i & to, __m256i words) __attribute__((target("avx2"))) {
-        to = _mm256_add_epi32(to, _mm256_madd_epi16(_mm256_xor_si256(words, sign), ones));
+    const auto step = [&](__m256i & to, const std::uint8_t* from, __m256i factors)
+        __attribute__((target("avx2"))) {
+        const __m256i pairs = _mm256_madd_epi16(_mm256_xor_si256(load(from), sign), factors);
+        asm("vpaddd %1, %0, %0" : "+x"(to) : "x"(pairs));  // gcc would copy `to` each turn
     };
 
-    // An odd last byte by itself, so that the last step begins at a word.
-    const std::uint64_t odd = (size & 1) != 0 ? at[size - 1] : 0;
+    // An odd last byte by itself, so that each step begins at a word.
+    const std::uint64_t odd = at[size - 1] & (0 - (size & 1));
     const std::size_t even = size & ~std::size_t{1};
     const std::uint8_t* const end = at + even;
-    for (std::size_t turns = even / 128; turns != 0; --turns, at += 128) {
-        step(sums, load(at));
-        step(others, load(at + 32));
-        step(sums, load(at + 64));
-        step(others, load(at + 96));
-        asm("" : "+x"(sums), "+x"(others));  // or each turn copies both
+    const std::uint8_t* const left = at + size / kTurn * kTurn;
+    for (; at != left; at += kTurn) {
+        step(sums, at, one);
+        step(others, at + 32, one);
+        step(sums, at + 64, one);
+        step(others, at + 96, one);
     }
-    if ((even & 64) != 0) {
-        step(sums, load(at));
-        step(others, load(at + 32));
-        at += 64;
-    }
-    if ((even & 32) != 0) step(sums, load(at));
-    step(others, _mm256_and_si256(load(end - 32), load(kTail.data() + even % 32)));
+    const std::uint16_t* const factors = kFactors.data() + even % kTurn / 2;
+    step(sums, end - 128, load(factors));
+    step(others, end - 96, load(factors + 16));
+    step(sums, end - 64, load(factors + 32));
+    step(others, end - 32, load(factors + 48));
 
     const std::uint32_t sum = sum_of_lanes(_mm256_add_epi32(sums, others));
-    const auto missing = static_cast<std::uint32_t>((even / 32 + 1) * 16 * 0x8000);
-    return odd + (sum + missing);
+    return odd + (sum + static_cast<std::uint32_t>(even / 2 * 0x8000));
 }
 
 #define LB_VNNI_TARGET target("avx512f,avx512bw,avx512vnni,bmi2")
