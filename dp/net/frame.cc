@@ -137,13 +137,15 @@ void store_ipv6(IpAddress& to, const std::uint8_t* bytes) noexcept {
         return false;
     }
 
+    // Both addresses as they lie, and four bytes that are written over next.
     static_assert(offsetof(FrameView, target_mac) == 0 && offsetof(FrameView, source_mac) == 6);
-    store_word(&frame, load_word<std::uint64_t>(data));  // both as they lie
-    store_word(reinterpret_cast<std::uint8_t*>(&frame) + 8, load_word<std::uint32_t>(data + 8));
+    static_assert(offsetof(FrameView, ether_type) == 12 && offsetof(FrameView, vlan) == 14);
+    std::memcpy(static_cast<void*>(&frame), data, 16);
     frame.ether_type = kEtherTypeIpv4;
     frame.vlan = packet.vlan == kNoVlan ? kNoVlan : vlan_id(packet.vlan);
-    frame.protocol = kProtocolUdp;
-    frame.ttl = ip[8];
+    static_assert(offsetof(FrameView, ttl) + 1 == offsetof(FrameView, protocol));
+    store_word(reinterpret_cast<std::uint8_t*>(&frame) + offsetof(FrameView, ttl),
+               load_word<std::uint16_t>(ip + 8));  // both
     frame.dscp = ip[1];
     frame.is_fragment = false;
     frame.is_udp = true;
@@ -162,12 +164,11 @@ FrameError parse_any(const Packet& packet, FrameView& frame, bool verify_checksu
 // Of a frame that parse_plain_ipv4() has read, in software.
 [[gnu::noinline]] FrameError verify_plain_ipv4(const Packet& packet, FrameView& frame) noexcept {
     const std::uint8_t* const udp = packet.data + kEthernetHeader + kIpv4Header;
-    const std::size_t length = kUdpHeader + frame.payload.size();
-    const auto addresses = load_word<std::uint64_t>(udp - 8);  // both in one piece, where they lie
-    const std::uint64_t pseudo = (addresses >> 32) + (addresses & 0xffffffff) +
-                                 raw_word(kProtocolUdp) +
-                                 raw_word(static_cast<std::uint16_t>(length));
-    if (is_good(pseudo + raw_sum_of(udp, length))) return FrameError::kNone;
+    constexpr std::size_t kAddresses = 8;  // stand in front of the UDP header
+    const std::uint64_t sum =
+        raw_sum_of(udp - kAddresses, kAddresses + kUdpHeader + frame.payload.size());
+    const std::uint64_t length = load_word<std::uint16_t>(udp + 4);
+    if (is_good(sum + raw_word(kProtocolUdp) + length)) return FrameError::kNone;
     return parse_any(packet, frame, true);  // says the same, and what it says of `frame`
 }
 
@@ -369,10 +370,9 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
 }
 
 void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept {
-    const auto without_payload = load_word<std::uint16_t>(udp + 6);
-    const std::uint64_t sum = static_cast<std::uint16_t>(~without_payload) +
-                              raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
-    const std::uint16_t checksum = raw_checksum_of(sum);
+    const std::uint64_t payload = raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
+    const std::uint64_t rest = load_word<std::uint16_t>(udp + 6) ^ 0xffffU;
+    const std::uint16_t checksum = raw_checksum_of(rest + payload);
     store_word(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
 }
 

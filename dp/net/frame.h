@@ -40,8 +40,8 @@ struct FrameView {
     MacAddress target_mac, source_mac;
     std::uint16_t ether_type = 0;  // behind the VLAN tag
     std::uint16_t vlan = kNoVlan;  // from the device or from the bytes
-    std::uint8_t protocol = 0;     // IP protocol behind extension headers; 17 is UDP
     std::uint8_t ttl = 0;          // or hop limit
+    std::uint8_t protocol = 0;     // IP protocol behind extension headers; 17 is UDP
     std::uint8_t dscp = 0;         // the whole DS/ECN byte (traffic class)
     bool is_fragment = false;      // offset or more-fragments; IPv6: a fragment header
     bool is_udp = false;

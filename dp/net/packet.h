@@ -14,8 +14,8 @@ inline constexpr std::uint16_t kNoVlan = 0xffff;
 
 enum class Checksum : std::uint8_t {
     kUnknown,  // nobody looked: verify in software or let it be
-    kGood,     // the device verified it
     kBad,      // the device found it wrong
+    kGood,     // the device verified it
     kPartial,  // from a local socket of this host, not filled in: cannot be verified, must not drop
 };
 
