@@ -26,9 +26,14 @@ inline int mbuf_ops_index() noexcept { return registered_ops_index; }
 // The buffer begins directly behind the mbuf: the private area is part of it.
 inline bool is_extended(const rte_mbuf* mbuf) noexcept { return mbuf->buf_addr == mbuf + 1; }
 
+// A buffer this far behind its mbuf is one of our pool: no other leaves so much between the two.
+inline bool is_extensible(const rte_mbuf* mbuf) noexcept {
+    return mbuf->buf_addr == reinterpret_cast<const std::uint8_t*>(mbuf + 1) + kExtraHeadroom;
+}
+
 // REQUIRES: an mbuf of our pool that is not extended.
 inline void extend(rte_mbuf* mbuf) noexcept {
-    LB_ASSERT(!is_extended(mbuf) && mbuf->priv_size == kExtraHeadroom);
+    LB_ASSERT(is_extensible(mbuf));
     mbuf->buf_addr = mbuf + 1;
     mbuf->buf_iova -= kExtraHeadroom;
     mbuf->buf_len = static_cast<std::uint16_t>(mbuf->buf_len + kExtraHeadroom);
@@ -44,11 +49,11 @@ inline void restore(rte_mbuf* mbuf) noexcept {
 // Points `packet` at a one-segment mbuf's frame: headroom includes the private area where there is
 // one. Does not touch packet.device, vlan, udp_checksum.
 inline void lend(rte_mbuf* mbuf, net::Packet& packet) noexcept {
-    const bool extra = mbuf->pool->ops_index == mbuf_ops_index() && !is_extended(mbuf);
-    packet.data = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-    packet.length = rte_pktmbuf_data_len(mbuf);
-    packet.headroom = rte_pktmbuf_headroom(mbuf) + (extra ? std::uint32_t{kExtraHeadroom} : 0);
-    packet.tailroom = rte_pktmbuf_tailroom(mbuf);
+    const std::uint32_t offset = mbuf->data_off, length = mbuf->data_len;
+    packet.data = static_cast<std::uint8_t*>(mbuf->buf_addr) + offset;
+    packet.length = length;
+    packet.headroom = offset + (is_extensible(mbuf) ? std::uint32_t{kExtraHeadroom} : 0);
+    packet.tailroom = mbuf->buf_len - offset - length;
 }
 
 // The reverse: makes the mbuf hold what the packet holds now. REQUIRES: the packet came from

@@ -1,4 +1,5 @@
-// The loop, and what leads to a verdict. What follows from it is in worker_out.cc.
+// The loop, what leads to a verdict, and the way out of most messages. The other ways are in
+// worker_out.cc.
 
 #include "dp/io/worker.h"
 
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -25,24 +28,25 @@ constexpr std::int64_t kSleepMaxUs = 100'000;  // every device rings: only time-
 constexpr std::size_t kTransactionBucketsPerTurn = 4;
 constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
 
-net::Checksum checksum_of(const rte_mbuf* mbuf) noexcept {
-    switch (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
-        case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
-            return net::Checksum::kGood;
-        case RTE_MBUF_F_RX_L4_CKSUM_BAD:
-            return net::Checksum::kBad;
-        case RTE_MBUF_F_RX_L4_CKSUM_NONE:
-            return net::Checksum::kPartial;
-        default:
-            return net::Checksum::kUnknown;
-    }
+// The device's two bits, side by side, are our numbers.
+net::Checksum checksum_of(std::uint64_t flags) noexcept {
+    constexpr int kBadBit = std::countr_zero(RTE_MBUF_F_RX_L4_CKSUM_BAD);
+    constexpr int kGoodBit = std::countr_zero(RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+    static_assert(RTE_MBUF_F_RX_L4_CKSUM_NONE ==
+                  (RTE_MBUF_F_RX_L4_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_GOOD));
+    static_assert(static_cast<int>(net::Checksum::kUnknown) == 0 &&
+                  static_cast<int>(net::Checksum::kBad) == 1 &&
+                  static_cast<int>(net::Checksum::kGood) == 2 &&
+                  static_cast<int>(net::Checksum::kPartial) == 3);
+    return static_cast<net::Checksum>((flags >> kBadBit & 1) | (flags >> (kGoodBit - 1) & 2));
 }
 
 void describe(const rte_mbuf* mbuf, std::uint16_t device, net::Packet& packet) noexcept {
-    const bool stripped = (mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+    const std::uint64_t flags = mbuf->ol_flags;
+    const bool stripped = (flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
     packet.device = device;
     packet.vlan = stripped ? static_cast<std::uint16_t>(mbuf->vlan_tci & 0xfff) : net::kNoVlan;
-    packet.udp_checksum = checksum_of(mbuf);
+    packet.udp_checksum = checksum_of(flags);
 }
 
 core::DropReason reason_of(net::ReassemblyError error) noexcept {
@@ -59,15 +63,21 @@ core::DropReason reason_of(net::ReassemblyError error) noexcept {
     return core::DropReason::kInternal;
 }
 
+// The device completes what write_udp_headers() began: it needs to know where the headers are.
+void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
+    const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
+    const bool ipv4 = *rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, l2) >> 4 == 4;
+    mbuf->l2_len = l2 & 0x7f;
+    mbuf->l3_len = ipv4 ? net::kIpv4Header : net::kIpv6Header;
+    mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
+                     (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
+}
+
 // What describe() reads from an mbuf, written into one: the datagram in it was put together here.
 void write_description(const net::Packet& packet, rte_mbuf* mbuf) noexcept {
     constexpr std::array<std::uint64_t, 4> kFlags{
-        RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN, RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_BAD,
+        RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN, RTE_MBUF_F_RX_L4_CKSUM_BAD, RTE_MBUF_F_RX_L4_CKSUM_GOOD,
         RTE_MBUF_F_RX_L4_CKSUM_NONE};
-    static_assert(static_cast<int>(net::Checksum::kUnknown) == 0 &&
-                  static_cast<int>(net::Checksum::kGood) == 1 &&
-                  static_cast<int>(net::Checksum::kBad) == 2 &&
-                  static_cast<int>(net::Checksum::kPartial) == 3);
     mbuf->ol_flags = kFlags[static_cast<std::size_t>(packet.udp_checksum)];
     if (packet.vlan == net::kNoVlan) return;
     mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN_STRIPPED;
@@ -144,6 +154,48 @@ void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
     if (trace.active()) [[unlikely]]
         trace.decided(packet, verdict, scratch);
     settle(mbuf, packet, verdict, tables);
+}
+
+inline void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
+                                 const table::Tables& tables) noexcept {
+    adopt(mbuf, packet);
+    if (verdict.action == core::Action::kForward) [[likely]] {
+        count_relayed();
+        return transmit(mbuf, packet, verdict.interface, TxKind::kForwarded, tables);
+    }
+    if (verdict.action == core::Action::kReply) {
+        return transmit(mbuf, packet, verdict.interface, TxKind::kReplied, tables);
+    }
+    settle_locally(mbuf, packet, verdict, tables);
+}
+
+inline void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out,
+                                   TxKind kind, const table::Tables& tables) noexcept {
+    // Compared as pointers: the sizes would take divisions.
+    const auto& interfaces = tables.network->interfaces();
+    const table::Interface* const way = interfaces.data() + out;
+    if (way >= std::to_address(interfaces.end())) [[unlikely]]
+        return drop(mbuf, core::DropReason::kInternal);
+    const table::Interface& interface = *way;
+    TxBuffer* const buffer = tx.data() + interface.device;
+    if (buffer >= std::to_address(tx.end())) [[unlikely]]
+        return drop(mbuf, core::DropReason::kInternal);
+    const std::size_t l2 =
+        net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
+    mbuf->ol_flags = 0;
+    if (mbuf->pkt_len > l2 + interface.mtu) [[unlikely]] {
+        if (packet.unsummed_udp != 0) net::complete_checksums(packet);
+        return transmit_fragments(mbuf, packet, interface, kind);
+    }
+    TxLabel label{kind};
+    if (packet.unsummed_udp != 0) {
+        if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
+            ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+        } else {
+            label.unsummed_udp = packet.unsummed_udp;
+        }
+    }
+    buffer->add(mbuf, label, counts);
 }
 
 // Messages of our calls that others received.

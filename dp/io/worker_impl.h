@@ -1,7 +1,7 @@
 #pragma once
 
 // What is behind Worker: its state, and the steps of its loop. worker.cc has what leads to a
-// verdict, worker_out.cc what follows from one.
+// verdict and the usual way out, worker_out.cc the other ways.
 
 #include <rte_random.h>
 
@@ -52,6 +52,8 @@ struct Worker::Impl {
     void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
     void settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
                 const table::Tables& tables) noexcept;
+    void settle_locally(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
+                        const table::Tables& tables) noexcept;
     void transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out, TxKind kind,
                   const table::Tables& tables) noexcept;
     void transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet, const table::Interface& out,

@@ -1,5 +1,5 @@
-// What becomes of a message once it has its verdict: the port, the kernel, the control thread, or
-// nothing.
+// What becomes of a message that is not simply sent: fragments, the kernel, the control thread, or
+// nothing. And what comes from the kernel.
 
 #include <rte_mbuf.h>
 
@@ -11,29 +11,11 @@
 #include "dp/net/fragment.h"
 
 namespace lb::io {
-namespace {
 
-// The device completes what write_udp_headers() began: it needs to know where the headers are.
-void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
-    const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
-    const bool ipv4 = *rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, l2) >> 4 == 4;
-    mbuf->l2_len = l2 & 0x7f;
-    mbuf->l3_len = ipv4 ? net::kIpv4Header : net::kIpv6Header;
-    mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM |
-                     (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
-}
-
-}  // namespace
-
-void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
-                          const table::Tables& tables) noexcept {
-    adopt(mbuf, packet);
+// All but what is sent from here.
+void Worker::Impl::settle_locally(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
+                                  const table::Tables& tables) noexcept {
     switch (verdict.action) {
-        case core::Action::kForward:
-            count_relayed();
-            return transmit(mbuf, packet, verdict.interface, TxKind::kForwarded, tables);
-        case core::Action::kReply:
-            return transmit(mbuf, packet, verdict.interface, TxKind::kReplied, tables);
         case core::Action::kPunt:
             return punt(mbuf, verdict.interface, tables);
         case core::Action::kSlowPath:
@@ -45,33 +27,11 @@ void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict ver
             return drop(mbuf, core::DropReason::kFragmentTableFull);
         case core::Action::kDrop:
             return drop(mbuf, verdict.reason);
+        case core::Action::kForward:
+        case core::Action::kReply:
+            break;
     }
     drop(mbuf, core::DropReason::kInternal);
-}
-
-void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out,
-                            TxKind kind, const table::Tables& tables) noexcept {
-    const auto& interfaces = tables.network->interfaces();
-    if (out >= interfaces.size() || interfaces[out].device >= tx.size()) {
-        return drop(mbuf, core::DropReason::kInternal);
-    }
-    const table::Interface& interface = interfaces[out];
-    const std::size_t l2 =
-        net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
-    mbuf->ol_flags = 0;
-    if (mbuf->pkt_len > l2 + interface.mtu) [[unlikely]] {
-        if (packet.unsummed_udp != 0) net::complete_checksums(packet);
-        return transmit_fragments(mbuf, packet, interface, kind);
-    }
-    TxLabel label{kind};
-    if (packet.unsummed_udp != 0) {
-        if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
-            ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
-        } else {
-            label.unsummed_udp = packet.unsummed_udp;
-        }
-    }
-    tx[interface.device].add(mbuf, label, counts);
 }
 
 // All of a datagram's fragments or none: the buffers are taken first.
