@@ -234,6 +234,7 @@ private:
     // Of a line that no entry fits: a compact name ("t:"), or a blank or line end among the first
     // three characters ("to :").
     static constexpr bool may_be_ours(std::uint32_t word) noexcept {
+        if ((word & 0x404040) == 0x404040) return false;  // as all letters have, and no such byte
         const bool compact = (word & 0xff00) == ':' << 8;
         const bool blank = ((word - 0x212121) & ~word & 0x808080) != 0;  // a byte below 0x21
         return compact || blank;

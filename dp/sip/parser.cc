@@ -147,9 +147,13 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
     if (match != Match::kUsual) return match == Match::kOther;
     const char* const value = begin + entry->size;
     if (value[0] <= ' ' || end[-2] != '\r' || end[-3] <= ' ') return false;
-    HeaderField& place = slot_at(message, entry->slot);
-    if (place.present()) return false;
-    place = {between(begin, end), between(value, end - 2)};
+    HeaderField* place = &slot_at(message, entry->slot);
+    if (place->present()) [[unlikely]] {
+        if (entry->header != Header::kVia || message.second_via.present()) return false;
+        place = &message.second_via;
+        ++message.via_lines;
+    }
+    *place = {between(begin, end), between(value, end - 2)};
     return true;
 }
 
@@ -222,30 +226,49 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     return take_digits(bytes & ~std::uint64_t{0} << (-8 * digits.size() % 64), max, number);
 }
 
-bool parse_cseq_number(std::string_view digits, Message& message) noexcept {
+// Whether a method of eight characters at most is what stands in front of `end`. What is behind it
+// in a request line and in front of `end` in a message is more than eight bytes.
+[[gnu::always_inline]] inline bool stands_before(const char* end,
+                                                 std::string_view method) noexcept {
+    const std::size_t others = -8 * method.size() % 64;  // bits
+    const auto own = load_word<std::uint64_t>(method.data());
+    const auto there = load_word<std::uint64_t>(end - 8);
+    return (there >> others ^ own) << others == 0;
+}
+
+// Where the method of "4711 INVITE" begins, if it is the request's own; null if it is not, or there
+// is anything else in it.
+[[gnu::always_inline]] inline const char* find_usual_cseq_method(const Message& message) noexcept {
+    const std::string_view value = message.cseq.value;
+    const std::string_view own = message.method_text;
+    const char* const end = end_of(value);
+    if (value.size() < own.size() + 2) return nullptr;
+    if (own.size() - 1 < 8) [[likely]] {
+        const char* const method = end - own.size();
+        return method[-1] == ' ' && stands_before(end, own) ? method : nullptr;
+    }
+    const char* const space = message.index.next_break(value.data());
+    if (space + 1 >= end || *space != ' ' || message.index.next_break(space + 1) != end)
+        return nullptr;
+    return message.reply || between(space + 1, end) == own ? space + 1 : nullptr;
+}
+
+[[gnu::always_inline]] inline bool take_usual_cseq(Message& message) noexcept {
+    const std::string_view value = message.cseq.value;
+    const char* const method = find_usual_cseq_method(message);
     std::uint64_t number = 0;
-    if (!parse_value(digits, 0xffffffff, number)) return false;
+    if (method == nullptr) return false;
+    if (!parse_value(between(value.data(), method - 1), 0xffffffff, number)) return false;
     message.cseq_number = static_cast<std::uint32_t>(number);
+    message.cseq_method = between(method, end_of(value));
     return true;
 }
 
-// "4711 INVITE", with the request's own method.
-bool take_usual_cseq(Message& message) noexcept {
-    const std::string_view value = message.cseq.value;
-    const std::string_view own = message.method_text;
-    if (own.empty() || value.size() < own.size() + 2) return false;
-    const char* const method = end_of(value) - own.size();
-    if (method[-1] != ' ' || !same_short(method, own.data(), own.size())) return false;
-    message.cseq_method = between(method, end_of(value));
-    return parse_cseq_number(between(value.data(), method - 1), message);
-}
-
-bool parse_cseq(Message& message) noexcept {
-    if (take_usual_cseq(message)) return true;
-    message.cseq_number = 0;
-    message.cseq_method = {};
+[[gnu::noinline]] bool parse_any_cseq(Message& message) noexcept {
     Cursor cursor(message.cseq.value, &message.index);
-    if (!parse_cseq_number(cursor.take_digits(), message)) return false;
+    std::uint64_t number = 0;
+    if (!parse_value(cursor.take_digits(), 0xffffffff, number)) return false;
+    message.cseq_number = static_cast<std::uint32_t>(number);
     if (cursor.done() || !is_lws(*cursor.at)) return false;
     cursor.skip_lws();
     message.cseq_method = cursor.take_token();
@@ -289,7 +312,7 @@ void check_fields(Message& message, FirstError& errors) noexcept {
     }
     errors.note_unless(!message.call_id.value.empty(), Error::kNoCallId);
     errors.note_unless(message.cseq.present(), Error::kNoCseq);
-    errors.note_unless(parse_cseq(message), Error::kBadCseq);
+    errors.note_unless(take_usual_cseq(message) || parse_any_cseq(message), Error::kBadCseq);
     errors.note_unless(message.from.present(), Error::kNoFrom);
     errors.note_unless(message.to.present(), Error::kNoTo);
     errors.note_unless(!message.from.value.empty() && !message.to.value.empty(), Error::kBadFromTo);
