@@ -77,6 +77,35 @@ inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
     move_to_front(to, from, size);
 }
 
+// Copies a text by whole pairs of blocks: no branch for what is left over. REQUIRES: as many bytes
+// are readable and writable, up to kPairSize - 1 more than `size`; the two do not overlap.
+inline constexpr std::size_t kPairSize = 2 * sizeof(Block);
+inline void copy_pairs(char* to, const char* from, std::size_t size) noexcept {
+    for (std::size_t at = 0; at < size; at += kPairSize) {
+        const auto first = load_word<Block>(from + at);
+        const auto second = load_word<Block>(from + at + sizeof first);
+        store_word(to + at, first);
+        store_word(to + at + sizeof first, second);
+    }
+}
+
+// 64 bytes in registers: of a text that is no longer, and of what is behind it.
+struct Blocks {
+    static constexpr std::size_t kSize = 4 * sizeof(Block);
+    Block a, b, c, d;
+
+    static Blocks load(const char* at) noexcept {
+        return {load_word<Block>(at), load_word<Block>(at + 16), load_word<Block>(at + 32),
+                load_word<Block>(at + 48)};
+    }
+    void store(char* at) const noexcept {
+        store_word(at, a);
+        store_word(at + 16, b);
+        store_word(at + 32, c);
+        store_word(at + 48, d);
+    }
+};
+
 // True if two short texts of one size are the same. REQUIRES: `size` readable bytes at both.
 inline bool same_short(const char* a, const char* b, std::size_t size) noexcept {
     const auto differ = [&]<class Word>(Word, std::size_t at) {

@@ -72,25 +72,6 @@ std::uint64_t siphash(const HashKey& key, ConstBytes data) noexcept {
     return v0 ^ v1 ^ v2 ^ v3;
 }
 
-[[gnu::always_inline]] inline void write_digits(std::uint64_t value, char* out) noexcept {
-#if defined(__SSSE3__)
-    const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
-                                         'c', 'd', 'e', 'f');
-    const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(__builtin_bswap64(value)));
-    const __m128i nibble = _mm_set1_epi8(0x0f);
-    const __m128i low = _mm_and_si128(bytes, nibble);
-    const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
-    const __m128i text = _mm_shuffle_epi8(digits, _mm_unpacklo_epi8(high, low));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
-#else
-    constexpr char kDigits[] = "0123456789abcdef";
-    for (int i = 15; i >= 0; --i) {
-        out[i] = kDigits[value & 15];
-        value >>= 4;
-    }
-#endif
-}
-
 }  // namespace
 
 std::uint64_t siphash_2_4(const HashKey& key, ConstBytes data) noexcept {
@@ -125,13 +106,6 @@ Secret Secret::derive(ConstBytes master) noexcept {
     secret.tag = hash_key(5);
     secret.table = hash_key(6);
     return secret;
-}
-
-void write_hex64(std::uint64_t value, char* out) noexcept { write_digits(value, out); }
-
-void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept {
-    write_digits(first, out);
-    write_digits(second, out + 16);
 }
 
 bool parse_hex64_plain(std::string_view text, std::uint64_t& value) noexcept {

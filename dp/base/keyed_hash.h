@@ -11,6 +11,10 @@
 #include "dp/base/bytes.h"
 #include "dp/base/text_mac.h"
 
+#if defined(__SSSE3__)
+#include <tmmintrin.h>
+#endif
+
 namespace lb {
 
 struct HashKey {
@@ -37,9 +41,29 @@ struct Secret {
 };
 
 // 16 lower-case hex digits, and back. REQUIRES: 16 writable chars.
-void write_hex64(std::uint64_t value, char* out) noexcept;
+inline void write_hex64(std::uint64_t value, char* out) noexcept {
+#if defined(__SSSE3__)
+    const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
+                                         'c', 'd', 'e', 'f');
+    const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(__builtin_bswap64(value)));
+    const __m128i nibble = _mm_set1_epi8(0x0f);
+    const __m128i low = _mm_and_si128(bytes, nibble);
+    const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
+    const __m128i text = _mm_shuffle_epi8(digits, _mm_unpacklo_epi8(high, low));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), text);
+#else
+    constexpr char kDigits[] = "0123456789abcdef";
+    for (int i = 15; i >= 0; --i) {
+        out[i] = kDigits[value & 15];
+        value >>= 4;
+    }
+#endif
+}
 // Two of them. REQUIRES: 32 writable chars.
-void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept;
+inline void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept {
+    write_hex64(first, out);
+    write_hex64(second, out + 16);
+}
 // False when `text` is not exactly 16 lower-case hex digits.
 bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept;
 // The same, digit by digit: for processors without SSSE3, and for tests.

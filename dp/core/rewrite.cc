@@ -16,10 +16,12 @@ namespace {
 
 constexpr std::int32_t kMaxForwards = 70;
 constexpr std::string_view kMaxForwardsLine = "Max-Forwards: 70\r\n";
-constexpr std::string_view kRouteEnd = ">\r\n";
-constexpr std::string_view kLineEnd = "\r\n";
+constexpr char kRouteEnd[] = ">\r\n";
+constexpr char kLineEnd[] = "\r\n";
 constexpr std::string_view kPath = "Path: ";
 constexpr std::size_t kHexSize = 16;
+constexpr std::size_t kBehindViaBranch = 2 * kHexSize + sizeof kLineEnd - 1;
+static_assert(table::kBranchBegin == sip::kRelayBranch && kBehindViaBranch >= kPairSize - 1);
 
 // The numbers 0 to 99 as two digits, the first one lowest.
 constexpr auto kPairs = [] {
@@ -29,10 +31,11 @@ constexpr auto kPairs = [] {
     return rows;
 }();
 
-// ";rport=5060" in a register, and how long it is: no loop, no branch for the number of digits.
+// ";rport=5060" in two words, and how long it is: no loop, no branch for the number of digits.
 struct RportText {
     static constexpr std::string_view kName = ";rport=";
-    Block text;
+    static constexpr std::size_t kRoom = 16;
+    std::uint64_t low, high;
     std::size_t size;
 
     explicit RportText(std::uint16_t port) noexcept {
@@ -44,8 +47,14 @@ struct RportText {
         const int unused = std::countr_zero((digits ^ kZeros) | kLast) & ~7;  // bits
         const std::uint64_t used = digits >> unused;
         static_assert(std::endian::native == std::endian::little && kName.size() == 7);
-        text = Block{kNameWord | used << 56, used >> 8};
+        low = kNameWord | used << 56;
+        high = used >> 8;
         size = kName.size() + 5 - static_cast<std::size_t>(unused) / 8;
+    }
+    // REQUIRES: kRoom writable bytes.
+    void write(char* to) const noexcept {
+        store_word(to, low);
+        store_word(to + 8, high);
     }
 
 private:
@@ -60,9 +69,9 @@ private:
 // Empty, and the list bad, if the arena is full.
 std::string_view write_rport(sip::EditList& edits, std::uint16_t port) noexcept {
     const RportText rport(port);
-    char* const at = edits.room(sizeof rport.text);
+    char* const at = edits.room(RportText::kRoom);
     if (at == nullptr) return {};
-    store_word(at, rport.text);
+    rport.write(at);
     edits.shrink(at + rport.size);
     return {at, rport.size};
 }
@@ -74,13 +83,20 @@ bool forms_dialog(const sip::Message& request) noexcept {
            request.to_addr.tag.empty();
 }
 
-// Writes texts one behind the other, into room that was measured before.
+// Writes texts one behind the other, into room that was measured before. What is written by whole
+// blocks spoils some bytes behind itself, for those that follow to overwrite.
 struct Writer {
     char* at;
 
     void text(std::string_view text) noexcept {
         copy_short(at, text.data(), text.size());
         at += text.size();
+    }
+    void text(const table::BlockText& text) noexcept { at = text.write(at); }
+    template <std::size_t N>
+    void characters(const char (&text)[N]) noexcept {
+        std::memcpy(at, text, N - 1);
+        at += N - 1;
     }
     void hex64(std::uint64_t value) noexcept {
         write_hex64(value, at);
@@ -93,28 +109,34 @@ struct Writer {
 // One value, or two when the message leaves by another listener than it came in by.
 bool has_twin(const RequestPlan& plan) noexcept { return plan.in != plan.out; }
 
-const std::string& own_route(const RequestPlan& plan, const table::Listener& listener) noexcept {
+const table::BlockText& own_route(const RequestPlan& plan,
+                                  const table::Listener& listener) noexcept {
     return listener.record_route[has_twin(plan)][plan.full_lr];
 }
 
 std::size_t own_routes_size(const RequestPlan& plan) noexcept {
-    constexpr std::size_t kBehind = kHexSize + kRouteEnd.size();
+    constexpr std::size_t kBehind = kHexSize + sizeof kRouteEnd - 1;
     const std::size_t size = own_route(plan, *plan.in).size() + kBehind;
     return has_twin(plan) ? size + own_route(plan, *plan.out).size() + kBehind : size;
 }
 
+[[gnu::always_inline]] inline void write_route(Writer& to, const table::BlockText& begin,
+                                               std::uint64_t cookie) noexcept {
+    to.text(begin);
+    to.hex64(cookie);
+    to.characters(kRouteEnd);
+}
+
 void write_own_route(Writer& to, const RequestPlan& plan,
                      const table::Listener& listener) noexcept {
-    to.text(own_route(plan, listener));
-    to.hex64(plan.cookie);
-    to.text(kRouteEnd);
+    write_route(to, own_route(plan, listener), plan.cookie);
 }
 
 void write_own_path(Writer& to, const RequestPlan& plan, const table::Listener& listener) noexcept {
     to.text(kPath);
-    to.text(std::string_view(own_route(plan, listener)).substr(table::kRecordRoute.size()));
+    to.text(own_route(plan, listener).view().substr(table::kRecordRoute.size()));
     to.hex64(plan.cookie);
-    to.text(kRouteEnd);
+    to.characters(kRouteEnd);
 }
 
 // The outer one first.
@@ -140,13 +162,15 @@ void plan_front(const Context& context, const table::Service& service, table::Li
     const sip::Message& message = context.message();
     plan.in = &context.listener_at(context.listener);
     plan.out = &context.listener_at(out);
-    plan.front_size = plan.out->via.size() + sip::kBranchSize + kLineEnd.size();
+    plan.front_size = plan.out->via_branch.size() + kBehindViaBranch;
     plan.max_forwards = message.max_forwards_value < 0;
     if (plan.max_forwards) plan.front_size += kMaxForwardsLine.size();
     plan.record_route = service.record_route && forms_dialog(message);
     plan.path = service.path && message.method == sip::Method::kRegister;
     plan.full_lr = service.enable_full_lr;
     if (plan.record_route || plan.path) plan_routes(context, plan);
+    plan.odd = plan.max_forwards || plan.path || has_twin(plan);
+    plan.route = plan.record_route && !plan.odd ? &own_route(plan, *plan.in) : nullptr;
 }
 
 // The port at the source address where replies have to go, and what says so in the branch.
@@ -155,23 +179,29 @@ void set_reply_port(const Context& context, std::uint16_t port, RequestPlan& pla
     plan.mac = sip::reply_mac(context.tables.secret, context.transaction, reply_to);
 }
 
-// Into the `plan.front_size` characters at `gap`.
-[[gnu::always_inline]] inline void write_front(const Context& context, const RequestPlan& plan,
-                                               char* gap) noexcept {
-    Writer to{gap};
-    if (plan.max_forwards) [[unlikely]]
-        to.text(kMaxForwardsLine);
+// What the usual top has not: Max-Forwards, Path, and a second value in front of either.
+[[gnu::noinline]] char* write_odd_top(const RequestPlan& plan, char* at) noexcept {
+    Writer to{at};
+    if (plan.max_forwards) to.text(kMaxForwardsLine);
     if (plan.record_route) {
         write_for_listeners(plan, [&](const auto& each) { write_own_route(to, plan, each); });
     }
-    if (plan.path) [[unlikely]] {
+    if (plan.path) {
         write_for_listeners(plan, [&](const auto& each) { write_own_path(to, plan, each); });
     }
-    to.text(plan.out->via);
-    sip::write_relay_branch(context.transaction, plan.mac, to.at);
-    to.at += sip::kBranchSize;
-    to.text(kLineEnd);
-    LB_ASSERT(to.at == gap + plan.front_size);
+    return to.at;
+}
+
+// `plan.front_size` characters; nothing behind them is touched.
+[[gnu::always_inline]] inline void write_front(const Context& context, const RequestPlan& plan,
+                                               Writer& to) noexcept {
+    if (plan.odd) [[unlikely]]
+        to.at = write_odd_top(plan, to.at);
+    if (plan.route != nullptr) write_route(to, *plan.route, plan.cookie);
+    to.text(plan.out->via_branch);
+    to.hex64(context.transaction);
+    to.hex64(plan.mac);
+    to.characters(kLineEnd);
 }
 
 // ---- Via --------------------------------------------------------------------------------------
@@ -209,13 +239,67 @@ void add_set_host_edit(Context& context, std::string_view host_port) noexcept {
     context.scratch.edits.replace({begin, static_cast<std::size_t>(end - begin)}, host_port);
 }
 
-// What RequestPlan::usual says. The rport of ours is no shorter than the one that it replaces, so
-// that everything moves towards the front.
-bool is_usual(Context& context, const NextHop& hop, const table::Service& service) noexcept {
+// The parts of a message between which something is put or goes away: what is in front of the first
+// header field, from there to the topmost Via's sent-by, its parameters up to its rport, what
+// follows up to a line that goes (`cut`), and what stays where it is.
+struct Parts {
+    const char* header;
+    const char* sent_by_end;
+    const char* rport;
+    const char* behind_rport;
+    const char* cut;
+    const char* tail;
+
+    Parts(const sip::Message& message, bool pops_route) noexcept
+        : header(message.header.data()),
+          sent_by_end(message.top_via.sent_by.data() + message.top_via.sent_by.size()),
+          rport(message.top_via.has_rport() ? message.top_via.rport_param.data() : sent_by_end),
+          behind_rport(rport + message.top_via.rport_param.size()),
+          cut(behind_rport),
+          tail(behind_rport) {
+        if (!pops_route) return;
+        const std::string_view line = message.routes[0].line;
+        cut = line.data();
+        tail = cut + line.size();
+    }
+    // Whether all but the first one can be taken by 64 bytes each. `end`: of the message.
+    bool are_short(const char* end) const noexcept {
+        return sent_by_end - header <= kMax && rport - sent_by_end <= kMax && end - tail >= kMax &&
+               static_cast<std::size_t>(cut - behind_rport) <= Blocks::kSize;
+    }
+
+private:
+    static constexpr std::ptrdiff_t kMax = Blocks::kSize;
+};
+
+// True if all of the Route set is one header field and goes.
+bool pops_one_route(const sip::Message& message, const LooseRoute& route) noexcept {
+    return message.routes_count == 1 && route.first == route.end && !route.recovered;
+}
+
+// What RequestPlan::usual says.
+bool is_usual(Context& context, const LooseRoute& route, const NextHop& hop,
+              const table::Service& service, RequestPlan& plan) noexcept {
     const sip::Message& message = context.message();
     const sip::Via& via = message.top_via;
-    return via.has_rport() && via.rport_param.size() <= RportText::kName.size() + 1 &&
-           via.received_param.empty() && message.routes_count == 0 && hop.host_port.empty() &&
+    if (!via.received_param.empty() || !hop.host_port.empty()) return false;
+    plan.pops_route = message.routes_count != 0;
+    // Then the message may lose a line, but grows nevertheless.
+    if (plan.pops_route &&
+        (!pops_one_route(message, route) || message.routes[0].line.size() > plan.front_size))
+        return false;
+    if (!Parts(message, plan.pops_route).are_short(message.text.data() + message.text.size()))
+        return false;
+    plan.received = true;
+    if (via.has_rport()) {
+        // Ours is no shorter than the one that it replaces.
+        if (via.rport_param.size() > RportText::kName.size() + 1) return false;
+    } else {
+        if (must_force_rport(context, service.nat)) return false;
+        plan.received = !host_is_source(context, via.host);
+        set_reply_port(context, via.port != 0 ? via.port : kSipPort, plan);
+    }
+    return hop.source_slot != table::Dispatch::kNotADestination ||
            contact_plainly_stays(context, service.nat);
 }
 
@@ -227,8 +311,9 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     RequestPlan plan;
     plan_front(context, service, out, plan);
     // Long before it is written: AES takes its time, but not the core's.
-    set_reply_port(context, context.frame().source.port, plan);
-    plan.usual = is_usual(context, hop, service);
+    if (context.message().top_via.has_rport()) [[likely]]
+        set_reply_port(context, context.frame().source.port, plan);
+    plan.usual = is_usual(context, route, hop, service, plan);
     if (!plan.usual) list_request_edits(context, route, hop, plan);
     return plan;
 }
@@ -239,10 +324,10 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     const sip::Via& via = message.top_via;
     const table::Service& service = context.service();
     const bool force_rport = !via.has_rport() && must_force_rport(context, service.nat);
+    const std::uint16_t via_port = via.port != 0 ? via.port : kSipPort;
     plan.usual = false;
-    if (!via.has_rport() && !force_rport) {
-        set_reply_port(context, via.port != 0 ? via.port : kSipPort, plan);
-    }
+    set_reply_port(context, via.has_rport() || force_rport ? context.frame().source.port : via_port,
+                   plan);
     context.scratch.edits.insert_gap(message.header.data(), plan.front_size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);
@@ -250,22 +335,60 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     add_contact_edits(context, service.nat);
 }
 
-void add_reply_edits(Context& context) noexcept {
-    const sip::Message& reply = context.message();
-    sip::EditList& edits = context.scratch.edits;
+namespace {
 
-    // The whole header field if our Via is alone in it, else this value and its comma.
+// The whole header field if our Via is alone in it, else this value and its comma.
+std::string_view own_via(const sip::Message& reply) noexcept {
     const std::string_view rest = sip::behind_top_via(reply);
-    if (rest.empty()) {
-        edits.remove(reply.via.line);
-    } else {
-        const char* const begin = reply.via.value.data();
-        edits.remove({begin, static_cast<std::size_t>(rest.data() - begin)});
-    }
+    if (rest.empty()) return reply.via.line;
+    const char* const begin = reply.via.value.data();
+    return {begin, static_cast<std::size_t>(rest.data() - begin)};
+}
+
+// True if nothing but the Via changes, and both what is in front of it and behind it can be taken
+// by 64 bytes.
+bool is_usual(Context& context, const ReplyPlan& plan) noexcept {
+    const sip::Message& reply = context.message();
+    const char* const end = reply.text.data() + reply.text.size();
+    const auto short_size = static_cast<std::ptrdiff_t>(Blocks::kSize);
+    return plan.via.data() - reply.text.data() <= short_size &&
+           end - (plan.via.data() + plan.via.size()) >= short_size &&
+           (context.dispatch().is_destination(context.frame().source) ||
+            contact_plainly_stays(context, context.service().nat));
+}
+
+}  // namespace
+
+ReplyPlan plan_reply(Context& context) noexcept {
+    ReplyPlan plan{own_via(context.message()), false};
+    plan.usual = is_usual(context, plan);
+    if (!plan.usual) list_reply_edits(context, plan);
+    return plan;
+}
+
+void list_reply_edits(Context& context, ReplyPlan& plan) noexcept {
+    plan.usual = false;
+    context.scratch.edits.remove(plan.via);
     add_contact_edits(context, context.service().nat);
 }
 
-void count_down_max_forwards(Context& context) noexcept {
+namespace {
+
+// Room in front of the message for it to begin `growth` earlier, and for the frame's headers.
+bool has_room(const Context& context, const char* begin, std::ptrdiff_t growth) noexcept {
+    const std::ptrdiff_t front = reinterpret_cast<const std::uint8_t*>(begin) -
+                                 context.packet.data + context.packet.headroom;
+    return front - growth >= static_cast<std::ptrdiff_t>(net::kHeadersMax);
+}
+
+Bytes grown(char* begin, std::string_view message, std::ptrdiff_t growth) noexcept {
+    return {reinterpret_cast<std::uint8_t*>(begin),
+            static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth)};
+}
+
+// Overwrites the digits of Max-Forwards, right aligned and padded with spaces, at most 70
+// (spec/dispatcher.md 7.8). REQUIRES: the value is absent or above 0.
+void count_down_max_forwards(const Context& context) noexcept {
     const sip::Message& message = context.message();
     const std::int32_t value = message.max_forwards_value;
     const std::string_view digits = message.max_forwards.value;
@@ -284,50 +407,55 @@ void count_down_max_forwards(Context& context) noexcept {
     std::memcpy(at + digits.size() - size, text, size);
 }
 
-namespace {
-
-// Room in front of the message for it to begin `growth` earlier, and for the frame's headers.
-bool has_room(const Context& context, const char* begin, std::ptrdiff_t growth) noexcept {
-    const std::ptrdiff_t front = reinterpret_cast<const std::uint8_t*>(begin) -
-                                 context.packet.data + context.packet.headroom;
-    return front - growth >= static_cast<std::ptrdiff_t>(net::kHeadersMax);
-}
-
-Bytes grown(char* begin, std::string_view message, std::ptrdiff_t growth) noexcept {
-    return {reinterpret_cast<std::uint8_t*>(begin),
-            static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth)};
-}
-
-// A usual plan without a list: four pieces of the message, and what comes between them.
+// A usual plan without a list. All parts move by 64 bytes whatever their size: what might be
+// overwritten is read before anything is written, and what each part spoils behind itself the next
+// one overwrites.
+template <bool kPopsRoute>
 Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     const sip::Message& message = context.message();
-    const sip::Via& via = message.top_via;
-    const std::string_view received = context.received_text();
+    const Parts parts(message, kPopsRoute);
+    const bool has_rport = message.top_via.has_rport();
+    const std::string_view received = plan.received ? context.received_text() : std::string_view();
     const RportText rport(context.frame().source.port);
-    const auto growth = static_cast<std::ptrdiff_t>(plan.front_size + received.size() + rport.size -
-                                                    via.rport_param.size());
+    const std::size_t rport_size = has_rport ? rport.size : 0;
+    const auto growth =
+        static_cast<std::ptrdiff_t>(plan.front_size + received.size() + rport_size) -
+        (parts.behind_rport - parts.rport) - (parts.tail - parts.cut);
     char* const begin = const_cast<char*>(message.text.data());
     if (!has_room(context, begin, growth)) return {};
 
-    const char* from = begin;
-    Writer to{begin - growth};
-    const auto keep_until = [&](const char* end) {
-        const auto size = static_cast<std::size_t>(end - from);
-        move_to_front(to.at, from, size);
-        to.at += size;
-        from = end;
-    };
-    keep_until(message.header.data());
-    write_front(context, plan, to.at);
-    to.at += plan.front_size;
-    keep_until(via.sent_by.data() + via.sent_by.size());
-    to.text(received);
-    keep_until(via.rport_param.data());
-    char text[sizeof rport.text];
-    store_word(text, rport.text);
-    to.text({text, rport.size});
-    LB_ASSERT(to.at == via.rport_param.data() + via.rport_param.size());
+    // As a rule last: who reads in a wider word what was written a moment ago stalls the core.
+    const bool counts_down_last = message.max_forwards.value.data() >= parts.tail;
+    if (!counts_down_last) [[unlikely]]
+        count_down_max_forwards(context);
+    const Blocks via = Blocks::load(parts.header), parameters = Blocks::load(parts.sent_by_end);
+    const Blocks behind_rport = Blocks::load(parts.behind_rport), tail = Blocks::load(parts.tail);
+    for (const char* from = begin; from < parts.header; from += Blocks::kSize)
+        Blocks::load(from).store(const_cast<char*>(from) - growth);
+
+    Writer to{const_cast<char*>(parts.header) - growth};
+    write_front(context, plan, to);
+    via.store(to.at);
+    to.at += parts.sent_by_end - parts.header;
+    copy_pairs(to.at, received.data(), received.size());
+    to.at += received.size();
+    parameters.store(to.at);
+    to.at += parts.rport - parts.sent_by_end;
+    rport.write(to.at);
+    to.at += rport_size;
+    if (kPopsRoute) {
+        behind_rport.store(to.at);
+        to.at += parts.cut - parts.behind_rport;
+    }
+    LB_ASSERT(to.at == parts.tail);
+    tail.store(to.at);
+    if (counts_down_last) [[likely]]
+        count_down_max_forwards(context);
     return grown(begin - growth, message.text, growth);
+}
+
+[[gnu::noinline]] Bytes rewrite_without_route(Context& context, const RequestPlan& plan) noexcept {
+    return rewrite_usual<true>(context, plan);
 }
 
 [[gnu::noinline]] Bytes rewrite_by_list(Context& context, const RequestPlan& plan) noexcept {
@@ -335,23 +463,36 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());
     if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
+    count_down_max_forwards(context);
     const sip::EditList::Applied applied = edits.apply(begin, message.size());
-    write_front(context, plan, applied.gap);
+    Writer to{applied.gap};
+    write_front(context, plan, to);
+    LB_ASSERT(to.at == applied.gap + plan.front_size);
     return grown(applied.begin, message, edits.growth());
 }
 
 }  // namespace
 
 Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept {
-    return plan.usual ? rewrite_usual(context, plan) : rewrite_by_list(context, plan);
+    if (!plan.usual) return rewrite_by_list(context, plan);
+    return plan.pops_route ? rewrite_without_route(context, plan)
+                           : rewrite_usual<false>(context, plan);
 }
 
-Bytes apply_reply_edits(Context& context) noexcept {
+Bytes rewrite_reply(Context& context, const ReplyPlan& plan) noexcept {
     const sip::EditList& edits = context.scratch.edits;
     const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());
-    if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
-    return grown(edits.apply(begin, message.size()).begin, message, edits.growth());
+    const std::ptrdiff_t growth =
+        plan.usual ? -static_cast<std::ptrdiff_t>(plan.via.size()) : edits.growth();
+    if (!edits.ok() || !has_room(context, begin, growth)) return {};
+    if (!plan.usual) return grown(edits.apply(begin, message.size()).begin, message, growth);
+
+    char* const tail = const_cast<char*>(plan.via.data()) + plan.via.size();
+    const Blocks front = Blocks::load(begin), behind = Blocks::load(tail);
+    front.store(begin - growth);
+    behind.store(tail);
+    return grown(begin - growth, message, growth);
 }
 
 }  // namespace lb::core

@@ -17,14 +17,20 @@ struct RequestPlan {
     std::size_t front_size;
     std::uint64_t cookie;  // of the dialog; set if a route is written
     std::uint64_t mac;     // of the branch: sip::reply_mac()
+    // The Record-Route of the usual top, which is that or nothing and our Via. Null: nothing, or
+    // the top is `odd`.
+    const table::BlockText* route;
+    bool odd;
     bool max_forwards;
     bool record_route;
     bool path;
     bool full_lr;
 
     // True for nearly every request: behind the top there is nothing to do but to put received and
-    // rport into the topmost Via. False: scratch.edits has all edits.
+    // rport into the topmost Via, and to take our Route out. False: scratch.edits has all edits.
     bool usual;
+    bool received;    // if usual: the topmost Via gets one, and rport if it asks for that
+    bool pops_route;  // if usual: the only Route header field goes
 };
 
 // What becomes of a request that leaves by listener `out`: Via, Record-Route, Path, received and
@@ -37,16 +43,18 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
 void list_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
                         RequestPlan& plan) noexcept;
 
-// All edits of a reply: the topmost Via goes, the Contact is fixed.
-void add_reply_edits(Context& context) noexcept;
+// How a reply is: the topmost Via goes, the Contact is fixed.
+struct ReplyPlan {
+    std::string_view via;  // what goes
+    bool usual;            // that is all; false: scratch.edits has all edits
+};
+ReplyPlan plan_reply(Context& context) noexcept;
+void list_reply_edits(Context& context, ReplyPlan& plan) noexcept;  // as list_request_edits()
 
-// Overwrites the digits of Max-Forwards, right aligned and padded with spaces, at most 70
-// (spec/dispatcher.md 7.8). REQUIRES: nothing but relaying follows; the value is absent or above 0.
-void count_down_max_forwards(Context& context) noexcept;
-
-// Carry the plan or the edits out. Return the message's new place in the packet's buffer, or an
-// empty span if it would not fit.
+// Carry the plan out; Max-Forwards of a request is counted down. Return the message's new place in
+// the packet's buffer, or an empty span if it would not fit. REQUIRES: nothing but relaying
+// follows; the request's Max-Forwards is absent or above 0.
 Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept;
-Bytes apply_reply_edits(Context& context) noexcept;
+Bytes rewrite_reply(Context& context, const ReplyPlan& plan) noexcept;
 
 }  // namespace lb::core

@@ -77,7 +77,6 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
 
     const RequestPlan plan = plan_request(context, route, next, out);
     if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
-    count_down_max_forwards(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     count_traffic(context, next);
     const Bytes message = rewrite_request(context, plan);
@@ -139,9 +138,9 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
         outgoing_listener(context, table::kNoListener, target->address, hop);
     if (out == table::kNoListener) return drop(DropReason::kNoRoute);
 
-    add_reply_edits(context);
+    const ReplyPlan plan = plan_reply(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
-    const Bytes message = apply_reply_edits(context);
+    const Bytes message = rewrite_reply(context, plan);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, *target, hop, message.data(),
                 message.size());

@@ -29,7 +29,8 @@ struct LastRequest {
 // alone for those who compare it.
 struct ReceivedText {
     static constexpr std::string_view kName = ";received=";
-    std::array<char, kName.size() + kAddressTextMax> text;
+    std::array<char, 64> text{};  // whole blocks of it are copied
+    static_assert(kName.size() + kAddressTextMax <= 64 && 64 % kPairSize == 0);
 
     ReceivedText() noexcept { kName.copy(text.data(), kName.size()); }
     char* address() noexcept { return text.data() + kName.size(); }

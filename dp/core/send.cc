@@ -29,6 +29,35 @@ net::ChecksumMode checksum_mode(const Context& context, const table::Interface& 
     return fits ? context.scratch.checksum_mode : net::ChecksumMode::kSoftware;
 }
 
+// The finished frame is [payload - written, payload + size).
+[[gnu::always_inline]] inline Verdict finish(net::Packet& packet, const table::Hop& hop,
+                                             net::ChecksumMode mode, std::uint8_t* payload,
+                                             std::size_t size, std::size_t written) noexcept {
+    point_at(packet, payload - written, payload + size);
+    if (mode != net::ChecksumMode::kSoftware)
+        packet.unsummed_udp = static_cast<std::uint16_t>(written - net::kUdpHeader);
+    const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
+    return {action, DropReason::kInternal, hop.interface};
+}
+
+constexpr MacAddress kUnknownMac{};
+
+const MacAddress& target_mac(const table::Hop& hop) noexcept {
+    return hop.mac != nullptr ? *hop.mac : kUnknownMac;
+}
+
+// Any frame: with a tag, of IPv6, or with a checksum that the device completes.
+[[gnu::noinline]] Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& target,
+                                   const table::Hop& hop, std::uint8_t* payload,
+                                   std::size_t size) noexcept {
+    const table::Interface& out = context.network().interface(hop.interface);
+    const net::ChecksumMode mode = checksum_mode(context, out, size);
+    const net::UdpHeaders headers{out.mac, target_mac(hop),      out.vlan, source, target,
+                                  kTtl,    context.frame().dscp, 0};
+    const std::size_t written = net::write_udp_headers(headers, payload, size, mode);
+    return finish(context.packet, hop, mode, payload, size, written);
+}
+
 }  // namespace
 
 std::size_t room_for_payload(const net::Packet& packet) noexcept {
@@ -48,28 +77,16 @@ Verdict send(Context& context, const Endpoint& source, const Endpoint& target,
              const table::Hop& hop, std::uint8_t* payload, std::size_t size) noexcept {
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
     const table::Interface& out = context.network().interface(hop.interface);
-    static constexpr MacAddress kUnknown{};
-    const MacAddress& target_mac = hop.mac != nullptr ? *hop.mac : kUnknown;
     const net::ChecksumMode mode = checksum_mode(context, out, size);
-
-    std::size_t written = net::kPlainHeaders;
-    if (out.vlan == net::kNoVlan && mode != net::ChecksumMode::kOffload &&
-        source.address.is_ipv4() && target.address.is_ipv4()) {
-        const bool now = mode == net::ChecksumMode::kSoftware;
-        net::write_plain_headers(out.mac, target_mac, source, target,
-                                 {kTtl, context.frame().dscp, 0}, payload, size,
-                                 now ? net::raw_sum_of(payload, size) : 0);
-    } else {
-        const net::UdpHeaders headers{out.mac, target_mac,           out.vlan, source, target,
-                                      kTtl,    context.frame().dscp, 0};
-        written = net::write_udp_headers(headers, payload, size, mode);
-    }
-    point_at(context.packet, payload - written, payload + size);
-    if (mode != net::ChecksumMode::kSoftware) {
-        context.packet.unsummed_udp = static_cast<std::uint16_t>(written - net::kUdpHeader);
-    }
-    const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
-    return {action, DropReason::kInternal, hop.interface};
+    const bool plain = out.vlan == net::kNoVlan && mode != net::ChecksumMode::kOffload &&
+                       source.address.is_ipv4() && target.address.is_ipv4();
+    if (!plain) [[unlikely]]
+        return send_odd(context, source, target, hop, payload, size);
+    const bool now = mode == net::ChecksumMode::kSoftware;
+    net::write_plain_headers(out.mac, target_mac(hop), source, target,
+                             {kTtl, context.frame().dscp, 0}, payload, size,
+                             now ? net::raw_sum_of(payload, size) : 0);
+    return finish(context.packet, hop, mode, payload, size, net::kPlainHeaders);
 }
 
 Verdict send_back(Context& context, const net::FrameView& received, const Endpoint& target,

@@ -6,15 +6,16 @@
 
 namespace lb::table {
 
-void Listener::compose_record_route() {
+void Listener::compose_texts() {
+    via_branch = BlockText(via + std::string(kBranchBegin));
     for (const bool twin : {false, true}) {
         for (const bool full_lr : {false, true}) {
-            std::string& text = record_route[twin][full_lr];
-            text = kRecordRoute;
+            std::string text(kRecordRoute);
             text += record_route_uri;
             if (twin) text += ";r2=on";
             text += full_lr ? ";lr=on" : ";lr";
             text += kRecordRouteCookie;
+            record_route[twin][full_lr] = BlockText(text);
         }
     }
 }

@@ -36,6 +36,28 @@ enum class DestinationId : std::uint32_t {};
 using ListenerIndex = std::uint16_t;
 inline constexpr ListenerIndex kNoListener = 0xffff;
 
+// A text that is written into messages by whole blocks: what is behind it in memory is spaces.
+class BlockText {
+public:
+    BlockText() = default;
+    explicit BlockText(std::string_view text) : filled_(text), size_(text.size()) {
+        filled_.resize((size_ + kPairSize - 1) / kPairSize * kPairSize, ' ');
+    }
+
+    std::size_t size() const noexcept { return size_; }
+    std::string_view view() const noexcept { return {filled_.data(), size_}; }
+    // Returns the end of the text. REQUIRES: up to kPairSize - 1 bytes behind that are writable,
+    // and worth nothing.
+    char* write(char* to) const noexcept {
+        copy_pairs(to, filled_.data(), size_);
+        return to + size_;
+    }
+
+private:
+    std::string filled_;
+    std::size_t size_ = 0;
+};
+
 // One address:port that we answer on, with the texts that go into messages sent from it.
 struct Listener {
     Endpoint endpoint;
@@ -45,12 +67,14 @@ struct Listener {
     std::string
         record_route_uri;  // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
 
-    // Composed from that by Dispatch::build(): "Record-Route: <sip:10.77.0.1:5061;lr;sl=", to be
-    // followed by the dialog cookie. By whether it is one of two (";r2=on"), and by
-    // Service::enable_full_lr (";lr=on").
-    std::array<std::array<std::string, 2>, 2> record_route;
-    void compose_record_route();
+    // Composed from those by Dispatch::build(): `via` and what every branch of ours begins with;
+    // and "Record-Route: <sip:10.77.0.1:5061;lr;sl=", to be followed by the dialog cookie. The
+    // latter by whether it is one of two (";r2=on"), and by Service::enable_full_lr (";lr=on").
+    BlockText via_branch;
+    std::array<std::array<BlockText, 2>, 2> record_route;
+    void compose_texts();
 };
+inline constexpr std::string_view kBranchBegin = "z9hG4bKsl";
 inline constexpr std::string_view kRecordRoute = "Record-Route: ";
 inline constexpr std::string_view kRecordRouteCookie = ";sl=";
 

@@ -115,7 +115,7 @@ Frame::Frame(Dispatch::Input& input)
       parts(input.sets.size(), 0) {
     if (auto program = PvarProgram::compile(select.hash_pvar)) hash_program = *std::move(program);
     for (std::uint32_t i = 0; i < listeners.size(); ++i) {
-        listeners[i].compose_record_route();
+        listeners[i].compose_texts();
         listener_index.insert(listeners[i].endpoint, i);
     }
     for (std::uint32_t i = 0; i < input.sets.size(); ++i) {

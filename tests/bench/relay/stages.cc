@@ -51,7 +51,6 @@ void run_stages(net::Packet& packet, const table::Tables& tables, core::Scratch&
     if (next.kind != core::NextHop::Kind::kSend || last < 6) return;
     const table::Hop hop = context.network().resolve(next.endpoint->address);
     const core::RequestPlan plan = core::plan_request(context, route, next, context.listener);
-    core::count_down_max_forwards(context);
     if (last < 7) return;
     const Bytes sent = core::rewrite_request(context, plan);
     if (last < 8 || sent.empty()) return;

@@ -52,10 +52,25 @@ protected:
 
         RequestPlan plan = plan_request(context, route, next, 0);
         const bool usual = plan.usual;
+        if (usual && plan.pops_route) ++popping_;
         if (listed && usual) list_request_edits(context, route, next, plan);
         EXPECT_TRUE(scratch.edits.ok());
-        count_down_max_forwards(context);
         return {std::string(as_text(rewrite_request(context, plan))), usual};
+    }
+
+    Rewritten rewrite_reply_of(std::string_view text, const Endpoint& source, bool listed) {
+        test::FrameBuffer frame(source, test::at(kService), text);
+        Scratch& scratch = *appliance_.scratch;
+        Context context{frame.packet, appliance_.tables, scratch};
+        scratch.edits.clear();
+        EXPECT_EQ(net::parse_frame(frame.packet, scratch.frame, true), net::FrameError::kNone);
+        context.interface = 0;
+        context.listener = 0;
+        EXPECT_EQ(sip::parse(scratch.frame.payload, scratch.message), sip::Error::kNone) << text;
+        ReplyPlan plan = plan_reply(context);
+        const bool usual = plan.usual;
+        if (listed && usual) list_reply_edits(context, plan);
+        return {std::string(as_text(rewrite_reply(context, plan))), usual};
     }
 
     test::Appliance appliance_;
@@ -68,6 +83,8 @@ protected:
     }
     std::string letters(std::size_t max) { return std::string(1 + random_() % max, 'x'); }
     std::string make_request(const std::string& source);
+    std::string make_reply(const std::string& source);
+    std::size_t popping_ = 0;  // usual requests whose Route went
 };
 
 std::string RewriteTest::make_request(const std::string& source) {
@@ -81,17 +98,39 @@ std::string RewriteTest::make_request(const std::string& source) {
     for (const std::string& param : params) via += param;
     if (random_() % 8 == 0) via += ", SIP/2.0/UDP 10.1.2.3;branch=z9hG4bKother";
 
-    std::string text = method + " sip:" + letters(90) + "@example.com SIP/2.0\r\n";
+    // A destination is led by the Request-URI.
+    const std::string to = source == "10.77.0.101" ? "203.0.113.5" : "example.com";
+    std::string text = method + " sip:" + letters(90) + "@" + to + " SIP/2.0\r\n";
     if (coin()) text += "Subject: " + letters(40) + "\r\n";
     text += one_of({"Via: ", "v:", "VIA :  "}) + via + "\r\n";
     if (coin()) text += "Max-Forwards: " + one_of({"70", "1", "300"}) + "\r\n";
-    if (random_() % 4 == 0) text += "Route: <sip:10.77.0.1;lr>, <sip:10.77.0.101;lr>\r\n";
+    if (random_() % 3 == 0) {
+        text += one_of({"Route: <sip:10.77.0.1;lr>\r\n", "Route: <sip:10.77.0.1:5060;lr;x=1>\r\n",
+                        "Route: <sip:10.77.0.1;lr>, <sip:10.77.0.101;lr>\r\n",
+                        "Route: <sip:10.77.0.1;lr>\r\nRoute: <sip:10.77.0.1;lr>\r\n"});
+        if (random_() % 8 == 0) text.insert(text.size() - 3, ";long=" + letters(90));
+    }
     text +=
         "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>\r\nCall-ID: " + letters(60) +
         "\r\nCSeq: 1 " + method + "\r\n";
     const std::string user = "Contact: <sip:" + letters(20) + "@";
     if (coin()) text += user + source + one_of({":5060>\r\n", ">\r\n", ";ob>\r\n"});
     if (random_() % 4 == 0) text += user + "192.168.1.5:5060>\r\n";
+    return text + "Content-Length: 3\r\n\r\nabc";
+}
+
+std::string RewriteTest::make_reply(const std::string& source) {
+    std::string text = "SIP/2.0 200 " + letters(80) + "\r\n";
+    if (random_() % 4 == 0) text += "Subject: " + letters(40) + "\r\n";
+    text += one_of({"Via: ", "v:", "VIA :  "});
+    text += "SIP/2.0/UDP 10.77.0.1;branch=z9hG4bKsl00000000fd26000f2050456c0721390e";
+    text += one_of({", ", "\r\nVia: ", "\r\nVia: "});
+    text += "SIP/2.0/UDP 9.8.7.6;branch=z9hG4bK" + letters(40) + "\r\n";
+    if (coin()) text += "Contact: <sip:b@" + std::string(one_of({"10.1.1.1", "9.8.7.6"})) + ">\r\n";
+    text += "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>;tag=t\r\nCall-ID: " +
+            letters(60) + "\r\nCSeq: 1 INVITE\r\n";
+    const std::string user = "Contact: <sip:" + letters(20) + "@";
+    if (coin()) text += user + source + one_of({":5060>\r\n", ">\r\n", ";ob>\r\n"});
     return text + "Content-Length: 3\r\n\r\nabc";
 }
 
@@ -108,7 +147,8 @@ TEST_F(RewriteTest, UsualRequestsComeOutAsByTheEditList) {
             service.set_host = random_() % 8 == 0;
             appliance_.build();
         }
-        const std::string host = one_of({"9.8.7.6", "198.51.100.17", "192.168.100.200"});
+        const std::string host =
+            one_of({"9.8.7.6", "198.51.100.17", "192.168.100.200", "10.77.0.101"});
         const Endpoint source =
             test::at(host + one_of({":1", ":80", ":999", ":5060", ":12345", ":65535"}));
         const std::string text = make_request(host);
@@ -125,6 +165,27 @@ TEST_F(RewriteTest, UsualRequestsComeOutAsByTheEditList) {
     EXPECT_LT(usual, kRounds * 19 / 20);
     EXPECT_GT(fitting, kRounds / 2);
     EXPECT_LT(fitting, kRounds);
+    EXPECT_GT(popping_, kRounds / 40);
+}
+
+TEST_F(RewriteTest, UsualRepliesComeOutAsByTheEditList) {
+    std::size_t usual = 0;
+    constexpr std::size_t kRounds = 10000;
+    for (std::size_t round = 0; round < kRounds; ++round) {
+        if (round % 100 == 0) {
+            appliance_.dispatch.services[0].nat = static_cast<table::Nat>(round / 100 % 3);
+            appliance_.build();
+        }
+        const std::string host = one_of({"9.8.7.6", "192.168.100.200", "10.77.0.101"});
+        const std::string text = make_reply(host);
+        const Rewritten fast = rewrite_reply_of(text, test::at(host + ":5060"), false);
+        const Rewritten slow = rewrite_reply_of(text, test::at(host + ":5060"), true);
+        ASSERT_EQ(fast.text, slow.text) << text;
+        usual += fast.usual;
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(usual, kRounds / 20);
+    EXPECT_LT(usual, kRounds * 19 / 20);
 }
 
 }  // namespace
