@@ -15,6 +15,7 @@ void copy_segments(const rte_mbuf* from, rte_mbuf* to) noexcept {
     }
     to->ol_flags = from->ol_flags;
     to->vlan_tci = from->vlan_tci;
+    to->port = from->port;
 }
 
 // What the segments really hold; pkt_len is the driver's word for it.

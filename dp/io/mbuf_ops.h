@@ -46,14 +46,14 @@ inline void restore(rte_mbuf* mbuf) noexcept {
     mbuf->buf_len = static_cast<std::uint16_t>(mbuf->buf_len - kExtraHeadroom);
 }
 
-// Points `packet` at a one-segment mbuf's frame: headroom includes the private area where there is
-// one. Does not touch packet.device, vlan, udp_checksum.
-inline void lend(rte_mbuf* mbuf, net::Packet& packet) noexcept {
+// A one-segment mbuf's frame: headroom includes the private area where there is one. Says nothing
+// of device, vlan and udp_checksum.
+inline net::Packet lend(rte_mbuf* mbuf) noexcept {
     const std::uint32_t offset = mbuf->data_off, length = mbuf->data_len;
-    packet.data = static_cast<std::uint8_t*>(mbuf->buf_addr) + offset;
-    packet.length = length;
-    packet.headroom = offset + (is_extensible(mbuf) ? std::uint32_t{kExtraHeadroom} : 0);
-    packet.tailroom = mbuf->buf_len - offset - length;
+    return {.data = static_cast<std::uint8_t*>(mbuf->buf_addr) + offset,
+            .length = length,
+            .headroom = offset + (is_extensible(mbuf) ? std::uint32_t{kExtraHeadroom} : 0),
+            .tailroom = mbuf->buf_len - offset - length};
 }
 
 // The reverse: makes the mbuf hold what the packet holds now. REQUIRES: the packet came from

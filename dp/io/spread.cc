@@ -12,7 +12,6 @@
 #include <rte_ring.h>
 
 #include <string>
-#include <utility>
 
 #include "dp/sip/call_id.h"
 
@@ -55,18 +54,18 @@ unsigned Spread::owner(std::string_view message, unsigned self) const noexcept {
 Spread::Handed Spread::hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
                                  unsigned self) noexcept {
     Handed handed;
-    std::array<rte_mbuf*, kBurstMax> theirs;
+    std::array<std::array<rte_mbuf*, kBurstMax>, kWorkersMax> theirs;  // by owner
+    std::array<unsigned, kWorkersMax> n{};
     for (std::size_t i = 0; i < burst.size(); ++i) {
-        if (burst[i] == nullptr || owners[i] == self) continue;
-        unsigned n = 0;
-        for (std::size_t k = i; k < burst.size(); ++k) {
-            if (burst[k] == nullptr || owners[k] != owners[i]) continue;
-            theirs[n++] = std::exchange(burst[k], nullptr);
-        }
-        const unsigned taken = push(owners[i], theirs.data(), n);
+        const unsigned owner = owners[i];
+        (owner == self ? burst[handed.kept++] : theirs[owner][n[owner]++]) = burst[i];
+    }
+    for (unsigned owner = 0; owner < workers_; ++owner) {
+        if (n[owner] == 0) continue;
+        const unsigned taken = push(owner, theirs[owner].data(), n[owner]);
         handed.taken += taken;
-        handed.refused += n - taken;
-        for (unsigned k = taken; k < n; ++k) rte_pktmbuf_free(theirs[k]);
+        handed.refused += n[owner] - taken;
+        if (taken < n[owner]) rte_pktmbuf_free_bulk(&theirs[owner][taken], n[owner] - taken);
     }
     return handed;
 }

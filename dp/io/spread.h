@@ -46,10 +46,11 @@ public:
     struct Handed {
         unsigned taken = 0;
         unsigned refused = 0;
+        unsigned kept = 0;
     };
     // Pushes those of a burst whose owner is not `self`, all of one owner together and in the
-    // burst's order, and makes them null. Frees what is refused. `owners` goes with `burst`, which
-    // may have nulls and holds at most kBurstMax.
+    // burst's order, and moves those that are kept to its front. Frees what is refused. `owners`
+    // goes with `burst`, which holds at most kBurstMax.
     Handed hand_over(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
                      unsigned self) noexcept;
 

@@ -4,6 +4,7 @@ namespace lb::io {
 
 void TxBuffer::flush(core::CounterValues& counts) noexcept {
     complete_checksum();
+    unsummed_udp_ = {};
     std::uint16_t sent = 0;
     for (unsigned i = 0; i < kTries && sent < used_; ++i) {
         sent = static_cast<std::uint16_t>(

@@ -30,8 +30,6 @@ enum class TxKind : std::uint8_t {
 struct TxLabel {
     TxKind kind = TxKind::kForwarded;
     bool fragment = false;
-    // As net::Packet has it: that checksum is completed when the next frame comes, or by flush().
-    std::uint16_t unsummed_udp = 0;
 };
 
 class TxBuffer {
@@ -41,12 +39,16 @@ public:
 
     TxBuffer(Port& port, std::uint16_t worker) noexcept : port_(&port), worker_(worker) {}
 
-    void add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts) noexcept {
+    // `unsummed_udp`: the datagram in the frame whose UDP checksum is not whole yet (net::Packet).
+    // It is completed when the next frame comes, or by flush().
+    void add(rte_mbuf* mbuf, TxLabel label, core::CounterValues& counts,
+             Bytes unsummed_udp = {}) noexcept {
         if (used_ == kRoom) [[unlikely]]
             flush(counts);
-        complete_checksum();  // of the one before
+        complete_checksum();
         mbufs_[used_] = mbuf;
         labels_[used_] = label;
+        unsummed_udp_ = unsummed_udp;
         ++used_;
         count_sent(label, counts);
     }
@@ -54,14 +56,9 @@ public:
     const Port& port() const noexcept { return *port_; }
 
 private:
-    // Of the last frame: those in front of it have theirs.
     void complete_checksum() noexcept {
-        if (used_ == 0) return;
-        const std::uint16_t offset = labels_[used_ - 1U].unsummed_udp;
-        if (offset == 0) return;
-        rte_mbuf* const mbuf = mbufs_[used_ - 1U];
-        net::finish_udp_checksum(rte_pktmbuf_mtod_offset(mbuf, std::uint8_t*, offset),
-                                 std::size_t{mbuf->data_len} - offset);
+        if (unsummed_udp_.empty()) return;
+        net::finish_udp_checksum(unsummed_udp_.data(), unsummed_udp_.size());
     }
     static void count_sent(TxLabel label, core::CounterValues& counts) noexcept {
         if (label.kind == TxKind::kForwarded) {
@@ -78,6 +75,7 @@ private:
     Port* port_;
     std::uint16_t worker_;
     std::uint16_t used_ = 0;
+    Bytes unsummed_udp_;  // of the last frame
     std::array<rte_mbuf*, kRoom> mbufs_{};
     std::array<TxLabel, kRoom> labels_{};
 };

@@ -41,12 +41,15 @@ net::Checksum checksum_of(std::uint64_t flags) noexcept {
     return static_cast<net::Checksum>((flags >> kBadBit & 1) | (flags >> (kGoodBit - 1) & 2));
 }
 
-void describe(const rte_mbuf* mbuf, std::uint16_t device, net::Packet& packet) noexcept {
+// A frame as it came in. The mbuf's port is the index of our device.
+inline net::Packet packet_in(rte_mbuf* mbuf) noexcept {
     const std::uint64_t flags = mbuf->ol_flags;
     const bool stripped = (flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
-    packet.device = device;
+    net::Packet packet = lend(mbuf);
+    packet.device = mbuf->port;
     packet.vlan = stripped ? static_cast<std::uint16_t>(mbuf->vlan_tci & 0xfff) : net::kNoVlan;
     packet.udp_checksum = checksum_of(flags);
+    return packet;
 }
 
 core::DropReason reason_of(net::ReassemblyError error) noexcept {
@@ -73,11 +76,12 @@ void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
                      (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
 }
 
-// What describe() reads from an mbuf, written into one: the datagram in it was put together here.
+// What packet_in() reads from an mbuf, written into one: the datagram in it was put together here.
 void write_description(const net::Packet& packet, rte_mbuf* mbuf) noexcept {
     constexpr std::array<std::uint64_t, 4> kFlags{
         RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN, RTE_MBUF_F_RX_L4_CKSUM_BAD, RTE_MBUF_F_RX_L4_CKSUM_GOOD,
         RTE_MBUF_F_RX_L4_CKSUM_NONE};
+    mbuf->port = packet.device;
     mbuf->ol_flags = kFlags[static_cast<std::size_t>(packet.udp_checksum)];
     if (packet.vlan == net::kNoVlan) return;
     mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN_STRIPPED;
@@ -108,52 +112,6 @@ bool Worker::Impl::turn() noexcept {
     scratch.state.transactions.expire(scratch.state.now_ms, kTransactionBucketsPerTurn);
     end_turn(now, work);
     return work != 0;
-}
-
-std::size_t Worker::Impl::receive(const RxQueue& rx, const table::Tables& tables) noexcept {
-    std::array<rte_mbuf*, kBurst> burst;
-    const std::uint16_t n = rx.port->receive(rx.queue, burst.data(), kBurst);
-    for (std::uint16_t i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
-    if (devices.spread != nullptr) {
-        spread({burst.data(), n}, rx.device, tables);
-        return n;
-    }
-    counts.received += n;
-    for (std::uint16_t i = 0; i < n; ++i) handle(burst[i], rx.device, tables);
-    return n;
-}
-
-void Worker::Impl::handle(rte_mbuf* mbuf, std::uint16_t device,
-                          const table::Tables& tables) noexcept {
-    if (mbuf->nb_segs > 1) [[unlikely]] {
-        mbuf = make_linear(mbuf, *devices.frames, *devices.jumbos);
-        if (mbuf == nullptr) return drop(nullptr, core::DropReason::kNoMbuf);
-    }
-    net::Packet packet;
-    lend(mbuf, packet);
-    describe(mbuf, device, packet);
-    if (trace.active()) [[unlikely]]
-        trace.received(packet, tables);
-    core::Verdict verdict = config.route(packet, tables, scratch);
-    if (verdict.action == core::Action::kReassemble) {
-        mbuf = reassemble(mbuf, packet);
-        if (mbuf == nullptr) return;  // held, or dropped: counted
-        if (trace.active()) [[unlikely]]
-            trace.received(packet, tables);
-        if (devices.spread != nullptr) {
-            const unsigned owner = owner_of(packet);
-            if (owner != config.index) {
-                adopt(mbuf, packet);
-                write_description(packet, mbuf);
-                --counts.received;  // of its last fragment: the owner counts the whole
-                return hand_to_owners({&mbuf, 1}, {&owner, 1}, device);
-            }
-        }
-        verdict = config.route(packet, tables, scratch);  // whole now, so it cannot ask again
-    }
-    if (trace.active()) [[unlikely]]
-        trace.decided(packet, verdict, scratch);
-    settle(mbuf, packet, verdict, tables);
 }
 
 inline void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
@@ -187,52 +145,107 @@ inline void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::I
         if (packet.unsummed_udp != 0) net::complete_checksums(packet);
         return transmit_fragments(mbuf, packet, interface, kind);
     }
-    TxLabel label{kind};
-    if (packet.unsummed_udp != 0) {
-        if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
-            ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+    if (packet.unsummed_udp == 0) return buffer->add(mbuf, {kind}, counts);
+    if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
+        ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
+        return buffer->add(mbuf, {kind}, counts);
+    }
+    buffer->add(mbuf, {kind}, counts, packet.bytes().subspan(packet.unsummed_udp));
+}
+
+std::size_t Worker::Impl::receive(const RxQueue& rx, const table::Tables& tables) noexcept {
+    std::array<rte_mbuf*, kBurst> burst;
+    const std::uint16_t n = rx.port->receive(rx.queue, burst.data(), kBurst);
+    for (std::uint16_t i = 0; i < n; ++i) {
+        rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
+        burst[i]->port = rx.device;
+    }
+    std::span<rte_mbuf*> ours{burst.data(), n};
+    if (devices.spread != nullptr) ours = spread(ours);
+    handle(ours, tables);
+    return n;
+}
+
+void Worker::Impl::handle(std::span<rte_mbuf* const> burst, const table::Tables& tables) noexcept {
+    counts.received += burst.size();
+    for (rte_mbuf* const mbuf : burst) {
+        if (mbuf->nb_segs > 1) [[unlikely]] {
+            handle_segments(mbuf, tables);
         } else {
-            label.unsummed_udp = packet.unsummed_udp;
+            handle(mbuf, tables);
         }
     }
-    buffer->add(mbuf, label, counts);
+}
+
+[[gnu::noinline]] void Worker::Impl::handle_segments(rte_mbuf* mbuf,
+                                                     const table::Tables& tables) noexcept {
+    rte_mbuf* const whole = make_linear(mbuf, *devices.frames, *devices.jumbos);
+    if (whole == nullptr) return drop(nullptr, core::DropReason::kNoMbuf);
+    handle(whole, tables);
+}
+
+inline void Worker::Impl::handle(rte_mbuf* mbuf, const table::Tables& tables) noexcept {
+    net::Packet packet = packet_in(mbuf);
+    if (trace.active()) [[unlikely]]
+        trace.received(packet, tables);
+    const core::Verdict verdict = config.route(packet, tables, scratch);
+    if (verdict.action == core::Action::kReassemble) [[unlikely]]
+        return handle_fragment(mbuf, packet, tables);
+    if (trace.active()) [[unlikely]]
+        trace.decided(packet, verdict, scratch);
+    settle(mbuf, packet, verdict, tables);
+}
+
+[[gnu::noinline]] void Worker::Impl::handle_fragment(rte_mbuf* mbuf, net::Packet& packet,
+                                                     const table::Tables& tables) noexcept {
+    rte_mbuf* whole = reassemble(mbuf, packet);
+    if (whole == nullptr) return;  // held, or dropped: counted
+    if (trace.active()) [[unlikely]]
+        trace.received(packet, tables);
+    if (devices.spread != nullptr) {
+        const unsigned owner = owner_of(packet);
+        if (owner != config.index) {
+            adopt(whole, packet);
+            write_description(packet, whole);
+            --counts.received;  // of its last fragment: the owner counts the whole
+            hand_to_owners({&whole, 1}, {&owner, 1});
+            return;
+        }
+    }
+    // Whole now, so it cannot ask again.
+    const core::Verdict verdict = config.route(packet, tables, scratch);
+    if (trace.active()) [[unlikely]]
+        trace.decided(packet, verdict, scratch);
+    settle(whole, packet, verdict, tables);
 }
 
 // Messages of our calls that others received.
 std::size_t Worker::Impl::take_inbox(const table::Tables& tables) noexcept {
     std::array<rte_mbuf*, kBurst> burst;
     const unsigned n = devices.spread->pop(config.index, burst.data(), kBurst);
-    counts.received += n;
     for (unsigned i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
-    for (unsigned i = 0; i < n; ++i) handle(burst[i], burst[i]->port, tables);
+    handle({burst.data(), n}, tables);
     return n;
 }
 
-// Hands each message of a burst to the worker that owns its call, in the burst's order, and handles
+// Hands each message of a burst to the worker that owns its call, in the burst's order. Returns
 // what is ours, or nobody's.
-void Worker::Impl::spread(std::span<rte_mbuf*> burst, std::uint16_t device,
-                          const table::Tables& tables) noexcept {
+std::span<rte_mbuf*> Worker::Impl::spread(std::span<rte_mbuf*> burst) noexcept {
     std::array<unsigned, kBurst> owners;
-    for (std::size_t i = 0; i < burst.size(); ++i) {
-        net::Packet packet;
-        if (burst[i]->nb_segs > 1) [[unlikely]] {
-            burst[i] = make_linear(burst[i], *devices.frames, *devices.jumbos);
-            if (burst[i] == nullptr) {
+    std::size_t n = 0;
+    for (rte_mbuf* mbuf : burst) {
+        if (mbuf->nb_segs > 1) [[unlikely]] {
+            mbuf = make_linear(mbuf, *devices.frames, *devices.jumbos);
+            if (mbuf == nullptr) {
                 ++counts.received;
                 drop(nullptr, core::DropReason::kNoMbuf);
                 continue;
             }
         }
-        lend(burst[i], packet);
-        describe(burst[i], device, packet);
-        owners[i] = owner_of(packet);
+        burst[n] = mbuf;
+        owners[n++] = owner_of(packet_in(mbuf));
     }
-    hand_to_owners(burst, owners, device);
-    for (rte_mbuf* mbuf : burst) {
-        if (mbuf == nullptr) continue;
-        ++counts.received;
-        handle(mbuf, device, tables);
-    }
+    return hand_to_owners(burst.first(n), {owners.data(), n});
 }
 
 // Fragments stay here until they are whole, and so does what is no datagram.
@@ -245,15 +258,14 @@ unsigned Worker::Impl::owner_of(const net::Packet& packet) noexcept {
     return devices.spread->owner(frame.payload, config.index);
 }
 
-void Worker::Impl::hand_to_owners(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
-                                  std::uint16_t device) noexcept {
-    for (rte_mbuf* mbuf : burst) {
-        if (mbuf != nullptr) mbuf->port = device;
-    }
+// Returns those of `burst` that nobody else owns.
+std::span<rte_mbuf*> Worker::Impl::hand_to_owners(std::span<rte_mbuf*> burst,
+                                                  std::span<const unsigned> owners) noexcept {
     const Spread::Handed handed = devices.spread->hand_over(burst, owners, config.index);
     counts.handed_over += handed.taken;
     counts.received += handed.refused;
     counts.dropped[static_cast<std::size_t>(core::DropReason::kSpreadFull)] += handed.refused;
+    return burst.first(handed.kept);
 }
 
 // Takes a fragment. The whole datagram in `packet` and the mbuf that holds it, once it is whole.
@@ -275,7 +287,7 @@ rte_mbuf* Worker::Impl::reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept
     rte_pktmbuf_free(mbuf);
     rte_mbuf* whole = take_jumbo(*devices.jumbos);
     if (whole == nullptr) return drop(nullptr, core::DropReason::kNoMbuf), nullptr;
-    lend(whole, packet);
+    packet = lend(whole);
     if (!reassembler.take(packet)) return drop(whole, core::DropReason::kTooBig), nullptr;
     return whole;
 }

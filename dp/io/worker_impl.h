@@ -41,14 +41,17 @@ struct Worker::Impl {
     void run() noexcept;
 
     std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
-    void handle(rte_mbuf* mbuf, std::uint16_t device, const table::Tables& tables) noexcept;
+    // Received, or handed over by another worker: frames whose port is the index of our device.
+    void handle(std::span<rte_mbuf* const> burst, const table::Tables& tables) noexcept;
+    void handle(rte_mbuf* mbuf, const table::Tables& tables) noexcept;
+    void handle_segments(rte_mbuf* mbuf, const table::Tables& tables) noexcept;
+    void handle_fragment(rte_mbuf* mbuf, net::Packet& packet, const table::Tables& tables) noexcept;
     rte_mbuf* reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept;
     std::size_t take_inbox(const table::Tables& tables) noexcept;
-    void spread(std::span<rte_mbuf*> burst, std::uint16_t device,
-                const table::Tables& tables) noexcept;
+    std::span<rte_mbuf*> spread(std::span<rte_mbuf*> burst) noexcept;
     unsigned owner_of(const net::Packet& packet) noexcept;
-    void hand_to_owners(std::span<rte_mbuf*> burst, std::span<const unsigned> owners,
-                        std::uint16_t device) noexcept;
+    std::span<rte_mbuf*> hand_to_owners(std::span<rte_mbuf*> burst,
+                                        std::span<const unsigned> owners) noexcept;
     void unhold(std::uint32_t fragments, core::DropReason reason) noexcept;
     void settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
                 const table::Tables& tables) noexcept;

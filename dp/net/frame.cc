@@ -369,13 +369,6 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
                          raw_word(payload_sum));
 }
 
-void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept {
-    const std::uint64_t payload = raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
-    const std::uint64_t rest = load_word<std::uint16_t>(udp + 6) ^ 0xffffU;
-    const std::uint16_t checksum = raw_checksum_of(rest + payload);
-    store_word(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
-}
-
 void complete_checksums(Packet& packet) noexcept {
     // Only the lengths matter here: a header checksum of zero must not stop the parser.
     const std::size_t tag = packet.length > 13 && load_be16(packet.data + 12) == kEtherTypeVlan;

@@ -86,7 +86,12 @@ enum class ChecksumMode : std::uint8_t {
 
 // Adds the payload to a checksum that was written with kDeferred. REQUIRES: `length` readable bytes
 // from the UDP header on, which is as long as it says.
-void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept;
+inline void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept {
+    const std::uint64_t payload = raw_sum_of(udp + kUdpHeader, length - kUdpHeader);
+    const std::uint64_t rest = load_word<std::uint16_t>(udp + 6) ^ 0xffffU;
+    const std::uint16_t checksum = raw_checksum_of(rest + payload);
+    store_word(udp + 6, checksum == 0 ? std::uint16_t{0xffff} : checksum);
+}
 
 // Writes Ethernet, VLAN, IP and UDP headers in front of `payload_size` payload bytes that start at
 // `payload`. Returns the size of the headers written. REQUIRES: that many writable bytes (<=
