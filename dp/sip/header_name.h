@@ -177,8 +177,8 @@ public:
     struct alignas(16) Entry {
         std::array<std::uint8_t, 16> name{};  // lower case, with colon and space; 0xff behind that
         std::array<std::uint8_t, 16> fold{};  // 0x20 under letters; 0xff behind the space
-        std::uint32_t slot = 0;               // offset in Message of its HeaderField
-        std::uint32_t size = 0;               // with colon and space
+        std::uint64_t size = 0;               // with colon and space
+        std::uint16_t slot = 0;               // offset in Message of its HeaderField
         std::uint16_t next = 0;               // offset of the entry to try then; 0: none
         Header header = Header::kOther;
     };
@@ -215,7 +215,7 @@ public:
             if (unlike == 0) [[likely]]
                 return Match::kUsual;
             // Equal up to the colon: there may be a blank in front of it, or none behind it.
-            if (static_cast<unsigned>(__builtin_ctz(unlike)) + 2 >= entry->size) [[unlikely]]
+            if (static_cast<std::size_t>(__builtin_ctz(unlike)) + 2 >= entry->size) [[unlikely]]
                 return Match::kUnusual;
             offset = entry->next;
         }
@@ -265,7 +265,7 @@ private:
         add(front, Header::kBroken);
         entries_[used_].name[15] = 0;  // unlike whatever is there
         entries_[used_].fold[15] = 0xff;
-        entries_[used_].size = static_cast<std::uint32_t>(front.size());
+        entries_[used_].size = front.size();
     }
 
     consteval void add(std::string_view name, Header header) {
@@ -276,7 +276,7 @@ private:
             entry.name[i] = static_cast<std::uint8_t>(name[i]);
             entry.fold[i] = is_letter(name[i]) ? 0x20 : 0;
         }
-        entry.size = static_cast<std::uint32_t>(name.size());
+        entry.size = name.size();
         entry.header = header;
         entry.slot = slot_of(header);
         std::uint32_t word = 0;
