@@ -223,7 +223,7 @@ void read_headers(Message& message, FirstError& errors) noexcept {
     if (digits.size() - 1 >= 8) [[unlikely]]
         return parse_number(digits, max, number);
     const auto bytes = load_word<std::uint64_t>(end_of(digits) - 8) ^ 0x3030303030303030;
-    return take_digits(bytes & ~std::uint64_t{0} << (-8 * digits.size() % 64), max, number);
+    return take_digits(bytes & ~std::uint64_t{0} << (64 - 8 * digits.size()), max, number);
 }
 
 // The same, quicker for what nearly always has four digits at most.
@@ -243,7 +243,7 @@ void read_headers(Message& message, FirstError& errors) noexcept {
 // in a request line and in front of `end` in a message is more than eight bytes.
 [[gnu::always_inline]] inline bool stands_before(const char* end,
                                                  std::string_view method) noexcept {
-    const std::size_t others = -8 * method.size() % 64;  // bits
+    const std::size_t others = 64 - 8 * method.size();  // bits
     const auto own = load_word<std::uint64_t>(method.data());
     const auto there = load_word<std::uint64_t>(end - 8);
     return (there >> others ^ own) << others == 0;

@@ -151,5 +151,77 @@ TEST(Numbers, AreReadWhole) {
     }
 }
 
+struct CseqRow {
+    std::string_view cseq;
+    Error error;
+    std::uint32_t number;
+    std::string_view method;
+};
+
+constexpr CseqRow kReplyCseqRows[] = {
+    {"1 INVITE", Error::kNone, 1, "INVITE"},
+    {"4294967295 X", Error::kNone, 4294967295, "X"},
+    {"4294967296 X", Error::kBadCseq, 0, ""},
+    {"7 AN-UNUSUALLY-LONG-METHOD.WITH-MORE-THAN-ONE-WORD-OF-THE-INDEX-HAS-ROOM-FOR", Error::kNone,
+     7, "AN-UNUSUALLY-LONG-METHOD.WITH-MORE-THAN-ONE-WORD-OF-THE-INDEX-HAS-ROOM-FOR"},
+    {"1  INVITE", Error::kNone, 1, "INVITE"},
+    {"1\tINVITE", Error::kNone, 1, "INVITE"},
+    {"1\r\n INVITE", Error::kNone, 1, "INVITE"},
+    {"1 IN VITE", Error::kBadCseq, 1, "IN"},
+    {"1 INVITE,", Error::kBadCseq, 1, "INVITE"},
+    {"1INVITE", Error::kBadCseq, 1, ""},
+    {"1x INVITE", Error::kBadCseq, 1, ""},
+    {"x1 INVITE", Error::kBadCseq, 0, ""},
+    {"1", Error::kBadCseq, 1, ""},
+    {"12", Error::kBadCseq, 12, ""},
+    {"", Error::kBadCseq, 0, ""},
+};
+
+TEST(Numbers, OfReplies) {
+    Message message;
+    for (const CseqRow& row : kReplyCseqRows) {
+        std::string text = message_with(row.cseq, "70", "0");
+        text.replace(0, text.find("\r\n"), "SIP/2.0 200 OK");
+        EXPECT_EQ(parse(text, message), row.error) << text;
+        EXPECT_EQ(message.cseq_number, row.number) << text;
+        EXPECT_EQ(message.cseq_method, row.method) << text;
+    }
+}
+
+// A method that is as long as what two loads compare, and longer ones.
+TEST(Numbers, OfEveryMethod) {
+    Message message;
+    for (const std::string_view method :
+         {"A", "ACK", "INVITE", "REGISTER", "SUBSCRIBE", "AN-UNUSUALLY-LONG-METHOD"}) {
+        for (const std::string_view other : {"", "X", "-"}) {
+            std::string text =
+                message_with("9 " + std::string(method) + std::string(other), "1", "0");
+            text.replace(0, 6, method);
+            EXPECT_EQ(parse(text, message), other.empty() ? Error::kNone : Error::kBadCseq) << text;
+            EXPECT_EQ(message.cseq_number, 9U) << text;
+        }
+    }
+}
+
+// What was read before a folded line was found leaves no trace.
+TEST(HeaderLines, AreReadAnewWhenOneIsFolded) {
+    const std::string plain =
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nVia: SIP/2.0/UDP b\r\n"
+        "Via: SIP/2.0/UDP c\r\nRoute: <sip:r>\r\nFrom: f\r\nTo: t\r\n"
+        "Call-ID: c\r\nCSeq: 1 X\r\n";
+    Message message;
+    for (const std::string_view end : {"", "Subject: s\r\n folded\r\n", "X: y\r\n\tz\r\n"}) {
+        EXPECT_EQ(parse(plain + std::string(end) + "\r\n", message), Error::kNone) << end;
+        EXPECT_EQ(message.via_lines, 3) << end;
+        EXPECT_EQ(message.routes_count, 1) << end;
+        EXPECT_EQ(message.via.value, "SIP/2.0/UDP a") << end;
+        EXPECT_EQ(message.second_via.value, "SIP/2.0/UDP b") << end;
+        EXPECT_EQ(message.call_id.value, "c") << end;
+    }
+    EXPECT_EQ(parse(plain + "To: t2\r\n\r\n", message), Error::kDuplicateHeader);
+    EXPECT_EQ(parse(plain + "Contact: a\r\n b\r\n\r\n", message), Error::kNone);
+    EXPECT_EQ(message.contact.value, "a\r\n b");
+}
+
 }  // namespace
 }  // namespace lb::sip
