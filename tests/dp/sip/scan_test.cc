@@ -94,6 +94,20 @@ TEST_P(Scan, RandomText) {
     }
 }
 
+// Line ends close to each other at every place of a block, across its end, and near the text's end.
+TEST_P(Scan, EmptyLinesEverywhere) {
+    for (const std::string_view part :
+         {"\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n", "\n\n\n", "\nx\n", "\nx\nx\n\n", "\n\rx\n",
+          "\nx\n\r\n", "\n:\n:\n:\n:\n:\n:\n\r\n"}) {
+        for (const std::size_t behind : {std::size_t{0}, std::size_t{1}, std::size_t{70}}) {
+            for (std::size_t at = 1; at < 200; ++at) {
+                expect_same(scan_,
+                            std::string(at, 'x') + std::string(part) + std::string(behind, 'x'));
+            }
+        }
+    }
+}
+
 TEST_P(Scan, TooManyLines) {
     std::string text;
     for (std::size_t i = 0; i < kHeaderLinesMax + 1; ++i) text += "x\n";
