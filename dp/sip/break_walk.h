@@ -36,4 +36,30 @@ private:
     const char* last_;    // what was given last
 };
 
+// The same over what is short enough for one load of the index.
+class ShortBreakWalk {
+public:
+    // REQUIRES: bit i of `breaks` is set if from[i] is a break.
+    [[gnu::always_inline]] ShortBreakWalk(const char* from, std::uint64_t breaks) noexcept
+        : from_(from), bits_(breaks) {}
+
+    // REQUIRES: a break is left.
+    [[gnu::always_inline]] const char* next() noexcept {
+        const char* const found = from_ + __builtin_ctzll(bits_);
+        bits_ &= bits_ - 1;
+        return found;
+    }
+
+private:
+    const char* from_;
+    std::uint64_t bits_;
+};
+
+// TextIndex::next_break() of what is short; of what is longer the place that far behind `at`, which
+// may be a break or not. REQUIRES: as next_break().
+inline const char* near_break(const char* at, const TextIndex& index) noexcept {
+    constexpr auto kUnseen = std::uint64_t{1} << TextIndex::kBitsAtOnce;
+    return at + __builtin_ctzll(index.breaks_at(at) | kUnseen);
+}
+
 }  // namespace lb::sip

@@ -108,30 +108,37 @@ const char* skip_usual_name(const char* begin, const char* end, const TextIndex&
     return at < end && *at == '<' ? at : nullptr;
 }
 
-// "<uri>;tag=token" or "<uri>" up to the end of the text, without LWS in the URI. False when there
-// is anything else in it. REQUIRES: a '<' at `bracket`.
-[[gnu::always_inline]] inline bool take_usual_uri(const char* bracket, std::string_view text,
-                                                  NameAddr& out, const TextIndex& index) noexcept {
-    constexpr Name kTag(";tag=");
-    const char* const end = end_of(text);
-    const char* const uri = bracket + 1;
+// The '>' behind a URI without LWS; anything else, null as well, when there is none in front of
+// `end`.
+const char* find_usual_end(const char* uri, const char* end, const TextIndex& index) noexcept {
     BreakWalk walk(uri, index);
     const char* at;
     do {
         at = walk.next();
-        if (at >= end) return false;
+        if (at >= end) return nullptr;
     } while (!kEndsUsualUri.has(*at));
-    if (*at != '>' || at == uri) return false;
-    const char* const params = at + 1;
+    return at;
+}
+
+// Behind the URI that ends at `uri_end`: ";tag=token" or nothing up to the end of the text.
+// False when there is anything else in it. REQUIRES: a '<' at `bracket`.
+[[gnu::always_inline]] inline bool take_usual_tag(const char* bracket, const char* uri_end,
+                                                  std::string_view text, NameAddr& out,
+                                                  const TextIndex& index) noexcept {
+    constexpr Name kTag(";tag=");
+    const char* const end = end_of(text);
+    const char* const uri = bracket + 1;
+    if (*uri_end != '>' || uri_end == uri) return false;
+    const char* const params = uri_end + 1;
     out.whole = text;
-    out.uri = between(uri, at);
+    out.uri = between(uri, uri_end);
     out.params = between(params, end);
     clear(out.tag);
     if (params == end) return true;
     if (end - params < kTag.size() || !kTag.equals(params)) return false;
     const char* const tag = params + kTag.size();
     out.tag = between(tag, end);
-    return index.next_break(tag) == end;
+    return near_break(tag, index) == end;
 }
 
 // "Name <uri>;tag=token", with no name and no tag as well, and no LWS in its URI: nearly every
@@ -141,7 +148,9 @@ bool take_usual(std::string_view text, NameAddr& out, const TextIndex* index) no
     if (index == nullptr || text.empty()) return false;
     const char* bracket = text.data();
     if (*bracket != '<') bracket = skip_usual_name(bracket, end_of(text), *index);
-    return bracket != nullptr && take_usual_uri(bracket, text, out, *index);
+    if (bracket == nullptr) return false;
+    const char* const uri_end = find_usual_end(bracket + 1, end_of(text), *index);
+    return uri_end != nullptr && take_usual_tag(bracket, uri_end, text, out, *index);
 }
 
 bool has_lws(std::string_view text, const TextIndex* index) noexcept {
@@ -178,12 +187,22 @@ bool parse_from_to(std::string_view value, NameAddr& out, const TextIndex* index
     return take_name_addr(cursor, out, false);
 }
 
-// Nearly every To has no display name.
+// Nearly every To has no display name, and a short "sip:" URI.
 bool parse_from_to_strictly(std::string_view value, NameAddr& out,
                             const TextIndex* index) noexcept {
-    const bool usual = index != nullptr && !value.empty() && value.front() == '<' &&
-                       take_usual_uri(value.data(), value, out, *index);
-    return usual || take_strictly(value, out, index);
+    constexpr Name kBegin("<sip:");
+    if (index == nullptr || value.size() < 8 || !kBegin.equals(value.data()))
+        return take_strictly(value, out, index);
+    const char* const at = value.data() + kBegin.size();
+    const char* const end = end_of(value);
+    for (std::uint64_t breaks = index->breaks_at(at); breaks != 0; breaks &= breaks - 1) {
+        const char* const found = at + __builtin_ctzll(breaks);
+        if (found >= end) break;
+        if (!kEndsUsualUri.has(*found)) continue;
+        if (take_usual_tag(value.data(), found, value, out, *index)) return true;
+        break;
+    }
+    return take_strictly(value, out, index);
 }
 
 }  // namespace lb::sip

@@ -3,6 +3,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "dp/base/bytes.h"
 #include "dp/sip/break_walk.h"
 #include "dp/sip/text.h"
 
@@ -97,22 +98,22 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
     return Error::kNone;
 }
 
-[[gnu::always_inline]] inline Method find_method(std::string_view token) noexcept {
-    if (token.size() - 1 > 7) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;
-    const std::uint64_t name = load_packed(token);
+// REQUIRES: a name of one to eight characters, packed.
+[[gnu::always_inline]] inline Method find_method(std::uint64_t name) noexcept {
     const MethodTable::Row& row = kMethods.rows[MethodTable::place(name, kMethods.factor)];
     return row.name == name ? row.method : Method::kOther;
 }
 
-// Walks over "sip:user@host[:port][;params]" from `uri` on; the walk has just come there. `at` is
-// then the first break that is not known to be allowed. False when there is anything else in it.
+// Walks over "sip:user@host[:port][;params]" from `uri` on; the walk has just come there. False
+// when there is anything else in it.
 // REQUIRES: `end` is a break, and seven readable bytes are behind it.
-[[gnu::always_inline]] inline bool is_plain_uri(const char* uri, const char* end, BreakWalk& walk,
-                                                const char*& at) noexcept {
+template <class Walk>
+[[gnu::always_inline]] inline bool is_plain_uri(const char* uri, const char* end,
+                                                Walk walk) noexcept {
     constexpr Name kSip("sip:");
-    at = walk.next();
     if (!kSip.equals(uri)) return false;
-    at = walk.next();  // that was the colon
+    walk.next();  // the colon
+    const char* at = walk.next();
     if (*at != '@') return false;
     const char* const host = at + 1;
     at = walk.next();
@@ -130,24 +131,34 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
 }
 
 // "INVITE sip:bob@example.com SIP/2.0": nearly every message begins so. False when there is
-// anything else in it: that is for parse_request_line() to judge.
-bool take_usual_request_line(std::string_view line, Message& message) noexcept {
-    constexpr std::string_view kEnd = " SIP/2.0\r\n";
-    if (!line.ends_with(kEnd)) return false;
-    const char* const uri_end = end_of(line) - kEnd.size();  // a break
-    BreakWalk walk(line.data(), message.index);
+// anything else in it: that is for parse_request_line() to judge. REQUIRES: `uri_end` as
+// usual_uri_end() has it, a walk from the begin of the line that goes as far as that.
+template <class Walk>
+[[gnu::always_inline]] inline bool take_usual_request_line(std::string_view line,
+                                                           const char* uri_end, Walk walk,
+                                                           Message& message) noexcept {
     const char* const method_end = walk.next();
+    const auto method_size = static_cast<std::size_t>(method_end - line.data());
     const char* const uri = method_end + 1;
-    if (method_end == line.data() || *method_end != ' ' || uri >= uri_end) return false;
-    const char* at;
-    message.plain_uri = is_plain_uri(uri, uri_end, walk, at);
-    for (; at != uri_end; at = walk.next()) {
-        if (kForeign.has(*at)) return false;
+    if (method_size - 1 > 7 || *method_end != ' ' || uri >= uri_end) return false;
+    message.plain_uri = is_plain_uri(uri, uri_end, walk);
+    if (!message.plain_uri) {
+        for (const char* at = walk.next(); at != uri_end; at = walk.next()) {
+            if (kForeign.has(*at)) return false;
+        }
     }
+    const std::size_t behind = 64 - 8 * method_size;
+    const auto name = load_word<std::uint64_t>(line.data()) << behind >> behind;
     message.method_text = between(line.data(), method_end);
-    message.method = find_method(message.method_text);
+    message.method = find_method(name);
     message.request_uri = between(uri, uri_end);
     return true;
+}
+
+// Where " SIP/2.0" and a line end begin; null when the line does not end so.
+[[gnu::always_inline]] inline const char* usual_uri_end(std::string_view line) noexcept {
+    constexpr std::string_view kEnd = " SIP/2.0\r\n";
+    return line.ends_with(kEnd) ? end_of(line) - kEnd.size() : nullptr;
 }
 
 Error parse_request_line(std::string_view line, Message& message) noexcept {
@@ -176,7 +187,7 @@ std::string_view without_line_end(std::string_view line) noexcept {
 }
 
 // Any start line.
-[[gnu::noinline]] Error parse_any(std::string_view line, Message& message) noexcept {
+Error parse_any(std::string_view line, Message& message) noexcept {
     const std::string_view text = without_line_end(line);
     // "SIP/" cannot begin a request: '/' is no token character.
     if (text.size() >= 8 && kSipSlash.equals(text.data()) && text[3] == '/') {
@@ -188,6 +199,16 @@ std::string_view without_line_end(std::string_view line) noexcept {
     return parse_request_line(text, message);
 }
 
+// A start line that is no short request line.
+[[gnu::noinline]] Error parse_other(std::string_view line, Message& message) noexcept {
+    const char* const uri_end = usual_uri_end(line);
+    const bool usual =
+        uri_end != nullptr
+            ? take_usual_request_line(line, uri_end, BreakWalk(line.data(), message.index), message)
+            : take_usual_status_line(line, message);
+    return usual ? Error::kNone : parse_any(line, message);
+}
+
 }  // namespace
 
 bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept {
@@ -196,13 +217,19 @@ bool fits_request_line(std::string_view uri, const TextIndex* index) noexcept {
     return cursor.done() && !uri.empty();
 }
 
-Method method_of(std::string_view token) noexcept { return find_method(token); }
+Method method_of(std::string_view token) noexcept {
+    if (token.size() - 1 > 7) return token == "SUBSCRIBE" ? Method::kSubscribe : Method::kOther;
+    return find_method(load_packed(token));
+}
 
 Error parse_start_line(std::string_view line, Message& message) noexcept {
     message.start_line = line;
-    const bool usual =
-        take_usual_request_line(line, message) || take_usual_status_line(line, message);
-    return usual ? Error::kNone : parse_any(line, message);
+    const char* const uri_end = usual_uri_end(line);
+    if (uri_end != nullptr && uri_end - line.data() < 64) {
+        const ShortBreakWalk walk(line.data(), message.index.breaks[0]);
+        if (take_usual_request_line(line, uri_end, walk, message)) return Error::kNone;
+    }
+    return parse_other(line, message);
 }
 
 }  // namespace lb::sip

@@ -1,3 +1,4 @@
+#include "dp/sip/break_walk.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
 
@@ -128,10 +129,8 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     constexpr Name kRport(";rport");
     const char* const end = end_of(via.value);
     if (end - params < kRport.size() + kBranch.size()) return false;
-    // The place behind it, or behind as much of it as can be seen at once.
     const auto take_branch = [&](const char* token) {
-        constexpr auto kUnseen = std::uint64_t{1} << TextIndex::kBitsAtOnce;
-        const char* const token_end = token + __builtin_ctzll(index.breaks_at(token) | kUnseen);
+        const char* const token_end = near_break(token, index);
         via.branch = between(token, token_end);
         return token_end;
     };

@@ -168,6 +168,9 @@ std::string random_via(Random& random) {
         ";branch=z9hG4bK-yjhx0vmwhdovvzx2qnlu0qm3",
         ";rport",
         ";branch=z9hG4bK1",
+        ";branch=z9hG4bK-of-as-many-characters-as-one-load-of-the-index-ha",   // 57
+        ";branch=z9hG4bK-of-as-many-characters-as-one-load-of-the-index-has",  // 58
+        ";branch=z9hG4bK-of-as-many-characters-as-one-load-of-the-index-ha:s",
         ";rport=5060",
         ";received=192.0.2.1",
         ";received=2001:db8::1",
