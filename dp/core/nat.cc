@@ -25,25 +25,24 @@ bool last_contact(std::string_view text, const sip::TextIndex& index,
 // True if the Contact is one "<sip:user@host...>" with the source address as its host: what a phone
 // that is not behind NAT sends, told without parsing, by the breaks behind its scheme. False says
 // nothing.
-bool plainly_names_source(Context& context, std::string_view contact) noexcept {
+[[gnu::always_inline]] inline bool plainly_names(const sip::Message& message,
+                                                 std::string_view source) noexcept {
     constexpr std::string_view kBegin = "<sip:";
-    const std::string_view source = context.source_text();
+    const std::string_view contact = message.contact.value;
     if (!contact.starts_with(kBegin) || contact.back() != '>') return false;
     const char* const user = contact.data() + kBegin.size();
     const char* const end = contact.data() + contact.size();
-    const std::uint64_t breaks = context.message().index.breaks_at(user);
+    // One of them is the last '>': none that is looked at lies behind it.
+    std::uint64_t breaks = message.index.breaks_at(user);
     if (breaks == 0) return false;
-    const char* const at_sign = user + std::countr_zero(breaks);
-    if (*at_sign != '@' || static_cast<std::size_t>(end - at_sign) < source.size() + 2) {
-        return false;
-    }
-    const char* const host_end = at_sign + 1 + source.size();
-    if (!same_short(at_sign + 1, source.data(), source.size())) return false;
-    if (*host_end == '>') return host_end + 1 == end;
-    const std::ptrdiff_t port = host_end + 1 - user;
-    if (*host_end != ':' || port >= sip::TextIndex::kBitsAtOnce) return false;
-    const std::uint64_t behind = breaks >> port;
-    return behind != 0 && user + port + std::countr_zero(behind) + 1 == end;
+    const char* const host = user + std::countr_zero(breaks) + 1;
+    breaks &= breaks - 1;
+    if (host[-1] != '@' || breaks == 0) return false;
+    const char* const host_end = user + std::countr_zero(breaks);
+    if (*host_end == ':') breaks &= breaks - 1;
+    if (breaks == 0 || user + std::countr_zero(breaks) + 1 != end) return false;
+    return static_cast<std::size_t>(host_end - host) == source.size() &&
+           same_short(host, source.data(), source.size());
 }
 
 bool is_behind_nat(Context& context, const sip::Uri& contact) noexcept {
@@ -90,10 +89,10 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
 }  // namespace
 
 bool contact_plainly_stays(Context& context, table::Nat nat) noexcept {
-    const sip::HeaderField& contact = context.message().contact;
-    if (nat == table::Nat::kOff || !contact.present()) return true;
-    return nat == table::Nat::kAuto && !context.frame().source.address.is_private() &&
-           plainly_names_source(context, contact.value);
+    if (nat == table::Nat::kOff || !context.message().contact.present()) return true;
+    if (nat != table::Nat::kAuto || context.frame().source.address.is_private()) return false;
+    const std::string_view source = context.source_text();
+    return plainly_names(context.message(), source);
 }
 
 void add_contact_edits(Context& context, table::Nat nat) noexcept {
