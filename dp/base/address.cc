@@ -119,21 +119,24 @@ char* write_decimal(char* out, unsigned value) noexcept {
     return std::to_chars(out, out + 10, value).ptr;
 }
 
-// The numbers 0 to 255 as text with a dot behind, first character lowest, and in the high half the
-// bits that this takes.
+// The numbers 0 to 255 as text with a dot behind, first character lowest, and the bits that this
+// takes.
+struct Octet {
+    std::uint32_t text = 0;
+    std::uint32_t bits = 0;
+};
 constexpr auto kOctets = [] {
-    std::array<std::uint64_t, 256> rows{};
+    std::array<Octet, 256> rows{};
     for (unsigned value = 0; value < 256; ++value) {
-        std::uint64_t bits = 0;
+        Octet& row = rows[value];
         const auto put = [&](unsigned c) {
-            rows[value] |= std::uint64_t{c} << bits;
-            bits += 8;
+            row.text |= c << row.bits;
+            row.bits += 8;
         };
         for (unsigned unit = value > 99 ? 100 : value > 9 ? 10 : 1; unit != 0; unit /= 10) {
             put('0' + value / unit % 10);
         }
         put('.');
-        rows[value] |= bits << 32;
     }
     return rows;
 }();
@@ -141,12 +144,13 @@ constexpr auto kOctets = [] {
 // Two octets, each with its dot: 4 to 8 characters.
 struct OctetPair {
     std::uint64_t text;
-    std::uint64_t bits;
+    std::uint32_t bits;
 
-    OctetPair(std::uint8_t first, std::uint8_t second) noexcept {
-        const std::uint64_t a = kOctets[first], b = kOctets[second];
-        text = (a & 0xffffffff) | (b & 0xffffffff) << (a >> 32);
-        bits = (a >> 32) + (b >> 32);
+    [[gnu::always_inline]] OctetPair(std::uint8_t first, std::uint8_t second) noexcept {
+        const Octet& a = kOctets[first];
+        const Octet& b = kOctets[second];
+        text = a.text | std::uint64_t{b.text} << a.bits;
+        bits = a.bits + b.bits;
     }
 };
 
@@ -157,7 +161,7 @@ std::size_t write_ipv4(const std::uint8_t* bytes, char* out) noexcept {
     static_assert(std::endian::native == std::endian::little);
     store_word(out, Block{front.text | back.text << (front.bits - 8) << 8,  // 64 needs two shifts
                           back.text >> (64 - front.bits)});
-    return (front.bits + back.bits) / 8 - 1;  // the last dot is no part of it
+    return std::size_t{front.bits + back.bits} / 8 - 1;  // the last dot is no part of it
 }
 
 // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::".

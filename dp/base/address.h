@@ -79,6 +79,7 @@ public:
     // (spec/dispatcher.md 7.9); for IPv6 fc00::/7.
     bool is_private() const noexcept {
         if (!is_ipv4()) return is_ipv6() && (bytes_[0] & 0xfe) == 0xfc;
+        if (!kFirstOfPrivate[bytes_[0]]) return false;
         const std::uint32_t a = load_be32(data());
         return (a >> 24) == 10 || (a >> 20) == 0xac1 || (a >> 16) == 0xc0a8 ||
                (a >> 22) == (0x64400000U >> 22) || (a >> 8) == 0xc00000;
@@ -107,6 +108,13 @@ public:
 
 private:
     bool is_ipv6_loopback() const noexcept;
+
+    // By the first byte of an IPv4 address, whether it may be private.
+    static constexpr std::array<bool, 256> kFirstOfPrivate = [] {
+        std::array<bool, 256> rows{};
+        for (const std::size_t first : {10, 100, 172, 192}) rows[first] = true;
+        return rows;
+    }();
 
     Family family_ = Family::kNone;
     std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest is zero
