@@ -108,9 +108,9 @@ const char* skip_usual_name(const char* begin, const char* end, const TextIndex&
     return at < end && *at == '<' ? at : nullptr;
 }
 
-// The '>' behind a URI without LWS; anything else, null as well, when there is none in front of
-// `end`.
-const char* find_usual_end(const char* uri, const char* end, const TextIndex& index) noexcept {
+// find_usual_end() of a URI that is longer than one load of the index.
+[[gnu::noinline]] const char* find_far_end(const char* uri, const char* end,
+                                           const TextIndex& index) noexcept {
     BreakWalk walk(uri, index);
     const char* at;
     do {
@@ -118,6 +118,18 @@ const char* find_usual_end(const char* uri, const char* end, const TextIndex& in
         if (at >= end) return nullptr;
     } while (!kEndsUsualUri.has(*at));
     return at;
+}
+
+// The '>' behind a URI without LWS; anything else, null as well, when there is none in front of
+// `end`.
+[[gnu::always_inline]] inline const char* find_usual_end(const char* uri, const char* end,
+                                                         const TextIndex& index) noexcept {
+    for (std::uint64_t breaks = index.breaks_at(uri); breaks != 0; breaks &= breaks - 1) {
+        const char* const at = uri + __builtin_ctzll(breaks);
+        if (at >= end) return nullptr;
+        if (kEndsUsualUri.has(*at)) return at;
+    }
+    return find_far_end(uri, end, index);
 }
 
 // Behind the URI that ends at `uri_end`: ";tag=token" or nothing up to the end of the text.

@@ -116,14 +116,41 @@ void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
     return true;
 }
 
+// find_param() among parameters of any shape.
+[[gnu::noinline]] std::optional<std::string_view> find_odd_param(std::string_view params,
+                                                                 std::string_view name,
+                                                                 const TextIndex* index) noexcept {
+    static constexpr StopSet kStops(";\"");
+    Cursor cursor(params, index);
+    while (!cursor.done()) {
+        if (*cursor.at != ';') {  // what no parameter has: look for the next one
+            if (*cursor.at != '"' || !cursor.skip_quoted()) {
+                if (!cursor.done()) ++cursor.at;
+                cursor.skip_to(kStops);
+            }
+            continue;
+        }
+        Cursor start = cursor;
+        Param param;
+        if (!take_param(cursor, param)) {
+            cursor.at = start.at + 1;
+        } else if (iequals(param.name, name)) {
+            return param.value;
+        }
+    }
+    return std::nullopt;
+}
+
+constexpr Name kSipColon("sip:");
+
 // "sip:user@host:port;params", in nearly every message just so. False when there is anything else
-// in it, a password, headers or an IPv6 reference: that is for take_uri() to judge.
-bool take_usual_uri(std::string_view text, Uri& uri, const TextIndex& index) noexcept {
-    constexpr Name kSipColon("sip:");
-    if (text.size() < 4 || !kSipColon.equals(text.data())) return false;
+// in it, a password, headers or an IPv6 reference: that is for take_uri() to judge. REQUIRES:
+// begins with kSipColon; a walk from behind that, which is at or behind the end sooner or later.
+template <class Walk>
+[[gnu::always_inline]] inline bool take_usual_uri(std::string_view text, Uri& uri,
+                                                  Walk walk) noexcept {
     const char* const end = end_of(text);
     const char* host = text.data() + kSipColon.size();
-    BreakWalk walk(host, index);
     const char* at = walk.next();
     uri.has_user = at < end && *at == '@';
     clear(uri.user);
@@ -159,40 +186,40 @@ bool take_usual_uri(std::string_view text, Uri& uri, const TextIndex& index) noe
     return at == end;
 }
 
+// A URI that is longer than one load of the index, or is not of the usual shape.
+[[gnu::noinline]] bool take_other_uri(std::string_view text, Uri& uri,
+                                      const TextIndex* index) noexcept {
+    const bool usual = index != nullptr && text.size() >= 4 && kSipColon.equals(text.data()) &&
+                       take_usual_uri(text, uri, BreakWalk(text.data() + kSipColon.size(), *index));
+    return usual || take_uri(text, uri, index);
+}
+
 }  // namespace
 
 bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index) noexcept {
-    if (index != nullptr && take_usual_uri(text, uri, *index)) [[likely]]
-        return true;
-    return take_uri(text, uri, index);
+    if (index != nullptr && text.size() - 4 < TextIndex::kBitsAtOnce &&
+        kSipColon.equals(text.data())) [[likely]] {
+        const char* const host = text.data() + kSipColon.size();
+        const std::uint64_t at_end = std::uint64_t{1} << (text.size() - 4);  // the walk ends there
+        if (take_usual_uri(text, uri, ShortBreakWalk(host, index->breaks_at(host) | at_end)))
+            return true;
+    }
+    return take_other_uri(text, uri, index);
 }
 
 std::optional<std::string_view> find_param(std::string_view params, std::string_view name,
                                            const TextIndex* index) noexcept {
-    static constexpr StopSet kStops(";\"");
-    Cursor cursor(params, index);
-    Param plain;
-    while (cursor.index != nullptr && !cursor.done() &&
-           take_plain_param(cursor.at, cursor.end, *cursor.index, plain)) {
-        if (plain.name.size() == name.size() && iequals(plain.name, name)) return plain.value;
+    if (params.empty()) return std::nullopt;
+    const char* at = params.data();
+    const char* const end = end_of(params);
+    Param param;
+    while (index != nullptr && at != end && take_plain_param(at, end, *index, param)) {
+        // Most differ in size or in what they begin with: a letter, whose case is one bit.
+        if (param.name.size() != name.size() || ((param.name[0] ^ name[0]) & ~0x20) != 0) continue;
+        if (iequals(param.name, name)) return param.value;
     }
-    while (!cursor.done()) {
-        if (*cursor.at != ';') {  // what no parameter has: look for the next one
-            if (*cursor.at != '"' || !cursor.skip_quoted()) {
-                if (!cursor.done()) ++cursor.at;
-                cursor.skip_to(kStops);
-            }
-            continue;
-        }
-        Cursor start = cursor;
-        Param param;
-        if (!take_param(cursor, param)) {
-            cursor.at = start.at + 1;
-        } else if (iequals(param.name, name)) {
-            return param.value;
-        }
-    }
-    return std::nullopt;
+    if (at == end) return std::nullopt;
+    return find_odd_param(between(at, end), name, index);
 }
 
 bool is_user_phone(const Uri& uri) noexcept {
