@@ -46,15 +46,25 @@ inline Choice chosen(const table::Set& set, std::uint32_t index) noexcept {
 // choose() for any question.
 Choice choose_by_any(const Question& question, WorkerState& state) noexcept;
 
+// What most ask by far, and what remembers nothing: the plan that the Call-ID alone picks by. Null:
+// it is not that simple.
+inline const table::SetPlan* call_id_plan(const table::Dispatch& dispatch, const table::Set& set,
+                                          table::Algorithm algorithm) noexcept {
+    if (algorithm != table::Algorithm::kCallId) return nullptr;
+    const table::SetPlan& plan = dispatch.plan(set);
+    return plan.for_dialogs() == nullptr ? &plan : nullptr;
+}
+
+inline Choice choose_by_call_id(const table::Set& set, const table::SetPlan& plan,
+                                const sip::Message& message) noexcept {
+    return chosen(set, plan.pick(table::dispatcher_hash(message.call_id.value)));
+}
+
 inline Choice choose(const Question& question, WorkerState& state) noexcept {
-    // Most by far, and it remembers nothing.
-    if (question.algorithm == table::Algorithm::kCallId) [[likely]] {
-        const table::SetPlan& plan = question.dispatch.plan(question.set);
-        if (plan.for_dialogs() == nullptr) [[likely]] {
-            const std::uint32_t hash = table::dispatcher_hash(question.message.call_id.value);
-            return chosen(question.set, plan.pick(hash));
-        }
-    }
+    const table::SetPlan* const plan =
+        call_id_plan(question.dispatch, question.set, question.algorithm);
+    if (plan != nullptr) [[likely]]
+        return choose_by_call_id(question.set, *plan, question.message);
     return choose_by_any(question, state);
 }
 

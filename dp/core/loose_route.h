@@ -29,6 +29,8 @@ struct LooseRoute {
     bool next_is_strict = false;  // `next` has no ;lr
     bool recovered = false;       // request_uri came from the last Route value
     bool leads_away = false;      // request_uri is known to name none of our listeners
+
+    LooseRoute() noexcept {}  // not `default`: gcc would clear it all, in a loop, and then set it
 };
 
 // Follows the Route set of a message that has one.

@@ -26,15 +26,6 @@ void move_piece(char* to, const char* from, std::size_t size) noexcept {
 
 }  // namespace
 
-void EditList::clear() noexcept {
-    count_ = 0;
-    end_ = nullptr;
-    growth_ = 0;
-    highest_ = 0;
-    used_ = 0;
-    ok_ = true;
-}
-
 void EditList::replace_anywhere(std::string_view part, std::string_view text) noexcept {
     if (count_ == kEditsMax) ok_ = false;
     if (!ok_) return;

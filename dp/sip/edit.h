@@ -22,7 +22,14 @@ public:
     static constexpr std::size_t kEditsMax = 24;
     static constexpr std::size_t kArenaSize = 2048;
 
-    void clear() noexcept;
+    void clear() noexcept {
+        count_ = 0;
+        end_ = nullptr;
+        growth_ = 0;
+        highest_ = 0;
+        used_ = 0;
+        ok_ = true;
+    }
 
     // Replaces `part`, a view into the message (may be empty: an insertion in front of
     // part.data()), by `text`. Two insertions at one place stand in the order of the calls. An edit

@@ -103,9 +103,15 @@ public:
 
     // Longest prefix match, then the neighbour's MAC. Allocation-free.
     Hop resolve(const IpAddress& target) const noexcept {
+        Hop room;
+        return resolve(target, room);
+    }
+    // The same without a copy: `room`, or what lasts as long as this network.
+    const Hop& resolve(const IpAddress& target, Hop& room) const noexcept {
         const std::uint32_t at = on_link_index_.find(
             hash_of(target), [&](std::uint32_t i) { return on_link_[i].neighbour == target; });
-        return at == HashIndex::kNone ? resolve_by_route(target) : on_link_[at];
+        if (at == HashIndex::kNone) return room = resolve_by_route(target);
+        return on_link_[at];
     }
 
     std::size_t memory_bytes() const noexcept;

@@ -110,6 +110,7 @@ std::vector<std::uint64_t> member_identities(const Set& set, std::size_t count) 
 void SetPlan::find_usable(const Set& set, bool use_default) {
     members_ = static_cast<std::uint32_t>(set.members.size());
     eligible_ = use_default && members_ > 1 ? members_ - 1 : members_;
+    if (eligible_ != 0) reciprocal_ = ~std::uint64_t{0} / eligible_ + 1;
     if (std::ranges::none_of(set.members, &Member::skipped)) return;
 
     usable_.reserve(members_);
