@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "dp/core/choose.h"
 #include "dp/core/peer.h"
 #include "dp/core/rules.h"
 #include "dp/sip/parser.h"
+#include "dp/sip/text.h"
 
 namespace lb::core {
 namespace {
@@ -43,7 +45,27 @@ void find_name(const Context& context, const sip::Uri& uri, NextHop& next) noexc
     next.endpoint = &found->endpoints.front();
 }
 
+// Where a Request-URI of the form sip:user@address[:port] leads, told without parsing: a Contact
+// that comes back within a dialog. Nothing says nothing.
+std::optional<Endpoint> plain_endpoint(const sip::Message& message, std::string_view uri) noexcept {
+    if (!message.plain_uri || uri.data() != message.request_uri.data()) return std::nullopt;
+    const char* const end = uri.data() + uri.size();
+    const char* const user = uri.data() + std::string_view("sip:").size();
+    const char* const host = message.index.next_break(user) + 1;
+    const char* const host_end = message.index.next_break(host);
+    std::uint16_t port = 0;
+    if (host_end != end) {  // another one than a port's colon begins parameters
+        const std::string_view digits(host_end + 1, static_cast<std::size_t>(end - host_end - 1));
+        if (*host_end != ':' || !sip::parse_port(digits, port)) return std::nullopt;
+    }
+    const auto address = IpAddress::parse({host, static_cast<std::size_t>(host_end - host)});
+    if (!address) return std::nullopt;
+    return Endpoint{*address, port != 0 ? port : kSipPort};
+}
+
 void resolve_uri(const Context& context, std::string_view text, NextHop& next) noexcept {
+    if (const auto endpoint = plain_endpoint(context.message(), text))
+        return send_to(context, *endpoint, next);
     sip::Uri uri;
     if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
         return refuse(next, 478, "Unresolvable destination");
@@ -69,6 +91,21 @@ void resolve_uri(const Context& context, std::string_view text, NextHop& next) n
     return selection.rule->action == table::Rule::Action::kDispatch;
 }
 
+[[gnu::noinline]] Choice choose_oddly(const Context& context, const table::Set& set,
+                                      table::Algorithm algorithm) noexcept {
+    return choose_by_any({context.message(), context.frame().source, context.transaction,
+                          context.dispatch(), set, algorithm},
+                         context.scratch.state);
+}
+
+// choose(), without a question put together for what most ask.
+Choice choose_in(const Context& context, const table::Set& set,
+                 table::Algorithm algorithm) noexcept {
+    const table::SetPlan* const plan = call_id_plan(context.dispatch(), set, algorithm);
+    return plan != nullptr ? choose_by_call_id(set, *plan, context.message())
+                           : choose_oddly(context, set, algorithm);
+}
+
 void dispatch(Context& context, std::string_view request_uri, NextHop& next) noexcept {
     const std::uint32_t number = context.service_index();
     const table::Service& service = context.dispatch().services()[number];
@@ -81,11 +118,7 @@ void dispatch(Context& context, std::string_view request_uri, NextHop& next) noe
         algorithm = selection.algorithm;
     }
     Choice choice;
-    if (set != nullptr) {
-        choice = choose({context.message(), context.frame().source, context.transaction,
-                         context.dispatch(), *set, algorithm},
-                        context.scratch.state);
-    }
+    if (set != nullptr) choice = choose_in(context, *set, algorithm);
     if (!choice) return refuse(next, service.no_destination_code, service.no_destination_reason);
     const table::Member& member = *choice.member;
     next.dispatched = true;
@@ -171,7 +204,8 @@ NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
         return next;
     }
     // Never a reflector to many, nor a way to what listens on our own loopback.
-    if (!is_peer(*next.endpoint, context.frame().target.address.is_loopback())) {
+    if (!is_plain_peer(*next.endpoint) &&
+        !is_odd_peer(*next.endpoint, context.frame().target.address.is_loopback())) {
         refuse(next, 478, "Unresolvable destination");
         return next;
     }
