@@ -8,6 +8,7 @@
 
 #include "dp/base/assert.h"
 #include "dp/core/nat.h"
+#include "dp/core/top.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 
@@ -15,14 +16,6 @@ namespace lb::core {
 namespace {
 
 constexpr std::int32_t kMaxForwards = 70;
-constexpr std::string_view kMaxForwardsLine = "Max-Forwards: 70\r\n";
-constexpr char kRouteEnd[] = ">\r\n";
-constexpr char kLineEnd[] = "\r\n";
-constexpr std::string_view kPath = "Path: ";
-constexpr std::size_t kHexSize = 16;
-constexpr std::size_t kBehindViaBranch = 2 * kHexSize + sizeof kLineEnd - 1;
-static_assert(table::kBranchBegin == sip::kRelayBranch && kBehindViaBranch >= kPairSize - 1);
-
 // The numbers 0 to 99 as two digits, the first one lowest.
 constexpr auto kPairs = [] {
     std::array<std::uint16_t, 100> rows{};
@@ -76,132 +69,10 @@ std::string_view write_rport(sip::EditList& edits, std::uint16_t port) noexcept 
     return {at, rport.size};
 }
 
-bool forms_dialog(const sip::Message& request) noexcept {
-    using enum sip::Method;
-    return (request.method == kInvite || request.method == kSubscribe ||
-            request.method == kRefer) &&
-           request.to_addr.tag.empty();
-}
-
-// Writes texts one behind the other, into room that was measured before. What is written by whole
-// blocks spoils some bytes behind itself, for those that follow to overwrite.
-struct Writer {
-    char* at;
-
-    void text(std::string_view text) noexcept {
-        copy_short(at, text.data(), text.size());
-        at += text.size();
-    }
-    void text(const table::BlockText& text) noexcept { at = text.write(at); }
-    template <std::size_t N>
-    void characters(const char (&text)[N]) noexcept {
-        std::memcpy(at, text, N - 1);
-        at += N - 1;
-    }
-    void hex64(std::uint64_t value) noexcept {
-        write_hex64(value, at);
-        at += kHexSize;
-    }
-};
-
-// ---- Record-Route and Path --------------------------------------------------------------------
-
-// One value, or two when the message leaves by another listener than it came in by.
-bool has_twin(const RequestPlan& plan) noexcept { return plan.in != plan.out; }
-
-const table::BlockText& own_route(const RequestPlan& plan,
-                                  const table::Listener& listener) noexcept {
-    return listener.record_route[has_twin(plan)][plan.full_lr];
-}
-
-std::size_t own_routes_size(const RequestPlan& plan) noexcept {
-    constexpr std::size_t kBehind = kHexSize + sizeof kRouteEnd - 1;
-    const std::size_t size = own_route(plan, *plan.in).size() + kBehind;
-    return has_twin(plan) ? size + own_route(plan, *plan.out).size() + kBehind : size;
-}
-
-[[gnu::always_inline]] inline void write_route(Writer& to, const table::BlockText& begin,
-                                               std::uint64_t cookie) noexcept {
-    to.text(begin);
-    to.hex64(cookie);
-    to.characters(kRouteEnd);
-}
-
-void write_own_route(Writer& to, const RequestPlan& plan,
-                     const table::Listener& listener) noexcept {
-    write_route(to, own_route(plan, listener), plan.cookie);
-}
-
-void write_own_path(Writer& to, const RequestPlan& plan, const table::Listener& listener) noexcept {
-    to.text(kPath);
-    to.text(own_route(plan, listener).view().substr(table::kRecordRoute.size()));
-    to.hex64(plan.cookie);
-    to.characters(kRouteEnd);
-}
-
-// The outer one first.
-template <class Write>
-void write_for_listeners(const RequestPlan& plan, Write write) noexcept {
-    if (has_twin(plan)) write(*plan.out);
-    write(*plan.in);
-}
-
-// ---- front ------------------------------------------------------------------------------------
-
-void plan_routes(const Context& context, RequestPlan& plan) noexcept {
-    static_assert(table::kRecordRouteCookie.substr(1, 2) == sip::kCookieParam);
-    const std::size_t size = own_routes_size(plan);
-    const std::size_t values = has_twin(plan) ? 2 : 1;
-    plan.cookie = sip::dialog_cookie(context.tables.secret, context.message().call_id.value);
-    if (plan.record_route) plan.front_size += size;
-    if (plan.path) plan.front_size += size - values * (table::kRecordRoute.size() - kPath.size());
-}
-
-void plan_front(const Context& context, const table::Service& service, table::ListenerIndex out,
-                RequestPlan& plan) noexcept {
-    const sip::Message& message = context.message();
-    plan.in = &context.listener_at(context.listener);
-    plan.out = &context.listener_at(out);
-    plan.front_size = plan.out->via_branch.size() + kBehindViaBranch;
-    plan.max_forwards = message.max_forwards_value < 0;
-    if (plan.max_forwards) plan.front_size += kMaxForwardsLine.size();
-    plan.record_route = service.record_route && forms_dialog(message);
-    plan.path = service.path && message.method == sip::Method::kRegister;
-    plan.full_lr = service.enable_full_lr;
-    if (plan.record_route || plan.path) plan_routes(context, plan);
-    plan.odd = plan.max_forwards || plan.path || has_twin(plan);
-    plan.route = plan.record_route && !plan.odd ? &own_route(plan, *plan.in) : nullptr;
-}
-
 // The port at the source address where replies have to go, and what says so in the branch.
 void set_reply_port(const Context& context, std::uint16_t port, RequestPlan& plan) noexcept {
     const Endpoint reply_to{context.frame().source.address, port};
-    plan.mac = sip::reply_mac(context.tables.secret, context.transaction, reply_to);
-}
-
-// What the usual top has not: Max-Forwards, Path, and a second value in front of either.
-[[gnu::noinline]] char* write_odd_top(const RequestPlan& plan, char* at) noexcept {
-    Writer to{at};
-    if (plan.max_forwards) to.text(kMaxForwardsLine);
-    if (plan.record_route) {
-        write_for_listeners(plan, [&](const auto& each) { write_own_route(to, plan, each); });
-    }
-    if (plan.path) {
-        write_for_listeners(plan, [&](const auto& each) { write_own_path(to, plan, each); });
-    }
-    return to.at;
-}
-
-// `plan.front_size` characters; nothing behind them is touched.
-[[gnu::always_inline]] inline void write_front(const Context& context, const RequestPlan& plan,
-                                               Writer& to) noexcept {
-    if (plan.odd) [[unlikely]]
-        to.at = write_odd_top(plan, to.at);
-    if (plan.route != nullptr) write_route(to, *plan.route, plan.cookie);
-    to.text(plan.out->via_branch);
-    to.hex64(context.transaction);
-    to.hex64(plan.mac);
-    to.characters(kLineEnd);
+    plan.top.mac = sip::reply_mac(context.tables.secret, context.transaction, reply_to);
 }
 
 // ---- Via --------------------------------------------------------------------------------------
@@ -272,6 +143,16 @@ private:
     static constexpr std::ptrdiff_t kMax = Blocks::kSize;
 };
 
+// True if there is no edit of the Contact. REQUIRES: no edits yet.
+bool contact_stays(Context& context, const table::Service& service) noexcept {
+    sip::EditList& edits = context.scratch.edits;
+    add_contact_edits(context, service.nat);
+    if (edits.size() == 0 && edits.ok()) [[likely]]
+        return true;
+    edits.clear();
+    return false;
+}
+
 // True if all of the Route set is one header field and goes.
 bool pops_one_route(const sip::Message& message, const LooseRoute& route) noexcept {
     return message.routes_count == 1 && route.first == route.end && !route.recovered;
@@ -286,7 +167,7 @@ bool is_usual(Context& context, const LooseRoute& route, const NextHop& hop,
     plan.pops_route = message.routes_count != 0;
     // Then the message may lose a line, but grows nevertheless.
     if (plan.pops_route &&
-        (!pops_one_route(message, route) || message.routes[0].line.size() > plan.front_size))
+        (!pops_one_route(message, route) || message.routes[0].line.size() > plan.top.size))
         return false;
     if (!Parts(message, plan.pops_route).are_short(message.text.data() + message.text.size()))
         return false;
@@ -299,8 +180,7 @@ bool is_usual(Context& context, const LooseRoute& route, const NextHop& hop,
         plan.received = !host_is_source(context, via.host);
         set_reply_port(context, via.port != 0 ? via.port : kSipPort, plan);
     }
-    return hop.source_slot != table::Dispatch::kNotADestination ||
-           contact_plainly_stays(context, service.nat);
+    return hop.source_slot != table::Dispatch::kNotADestination || contact_stays(context, service);
 }
 
 }  // namespace
@@ -309,7 +189,7 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
                          table::ListenerIndex out) noexcept {
     const table::Service& service = context.service();
     RequestPlan plan;
-    plan_front(context, service, out, plan);
+    plan_top(context, service, out, plan.top);
     // Long before it is written: AES takes its time, but not the core's.
     if (context.message().top_via.has_rport()) [[likely]]
         set_reply_port(context, context.frame().source.port, plan);
@@ -328,7 +208,7 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
     plan.usual = false;
     set_reply_port(context, via.has_rport() || force_rport ? context.frame().source.port : via_port,
                    plan);
-    context.scratch.edits.insert_gap(message.header.data(), plan.front_size);
+    context.scratch.edits.insert_gap(message.header.data(), plan.top.size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);
     if (!hop.host_port.empty()) add_set_host_edit(context, hop.host_port);
@@ -354,7 +234,7 @@ bool is_usual(Context& context, const ReplyPlan& plan) noexcept {
     return plan.via.data() - reply.text.data() <= short_size &&
            end - (plan.via.data() + plan.via.size()) >= short_size &&
            (context.dispatch().is_destination(context.frame().source) ||
-            contact_plainly_stays(context, context.service().nat));
+            contact_stays(context, context.service()));
 }
 
 }  // namespace
@@ -418,9 +298,8 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     const std::string_view received = plan.received ? context.received_text() : std::string_view();
     const RportText rport(context.frame().source.port);
     const std::size_t rport_size = has_rport ? rport.size : 0;
-    const auto growth =
-        static_cast<std::ptrdiff_t>(plan.front_size + received.size() + rport_size) -
-        (parts.behind_rport - parts.rport) - (parts.tail - parts.cut);
+    const auto growth = static_cast<std::ptrdiff_t>(plan.top.size + received.size() + rport_size) -
+                        (parts.behind_rport - parts.rport) - (parts.tail - parts.cut);
     char* const begin = const_cast<char*>(message.text.data());
     if (!has_room(context, begin, growth)) return {};
 
@@ -433,22 +312,23 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     for (const char* from = begin; from < parts.header; from += Blocks::kSize)
         Blocks::load(from).store(const_cast<char*>(from) - growth);
 
-    Writer to{const_cast<char*>(parts.header) - growth};
-    write_front(context, plan, to);
-    via.store(to.at);
-    to.at += parts.sent_by_end - parts.header;
-    copy_pairs(to.at, received.data(), received.size());
-    to.at += received.size();
-    parameters.store(to.at);
-    to.at += parts.rport - parts.sent_by_end;
-    rport.write(to.at);
-    to.at += rport_size;
+    char* to = const_cast<char*>(parts.header) - growth;
+    write_top(context, plan.top, to, true);
+    to += plan.top.size;
+    via.store(to);
+    to += parts.sent_by_end - parts.header;
+    copy_pairs(to, received.data(), received.size());
+    to += received.size();
+    parameters.store(to);
+    to += parts.rport - parts.sent_by_end;
+    rport.write(to);
+    to += rport_size;
     if (kPopsRoute) {
-        behind_rport.store(to.at);
-        to.at += parts.cut - parts.behind_rport;
+        behind_rport.store(to);
+        to += parts.cut - parts.behind_rport;
     }
-    LB_ASSERT(to.at == parts.tail);
-    tail.store(to.at);
+    LB_ASSERT(to == parts.tail);
+    tail.store(to);
     if (counts_down_last) [[likely]]
         count_down_max_forwards(context);
     return grown(begin - growth, message.text, growth);
@@ -465,9 +345,7 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
     count_down_max_forwards(context);
     const sip::EditList::Applied applied = edits.apply(begin, message.size());
-    Writer to{applied.gap};
-    write_front(context, plan, to);
-    LB_ASSERT(to.at == applied.gap + plan.front_size);
+    write_top(context, plan.top, applied.gap, false);
     return grown(applied.begin, message, edits.growth());
 }
 

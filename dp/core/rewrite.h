@@ -1,31 +1,17 @@
 #pragma once
 
-// The edits of a relayed message (RFC 3261 16.6 and 16.7; order of what is added as Kamailio's:
-// Max-Forwards, Record-Route, Via; golden/relay 086).
+// The edits of a relayed message (RFC 3261 16.6 and 16.7).
 
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
+#include "dp/core/top.h"
 
 namespace lb::core {
 
 // How a request is rewritten: decided while the message is as it came, carried out when nobody has
 // anything to read in it any more.
 struct RequestPlan {
-    // Of the header fields on top.
-    const table::Listener* in;   // the message was sent to
-    const table::Listener* out;  // the message leaves by
-    std::size_t front_size;
-    std::uint64_t cookie;  // of the dialog; set if a route is written
-    std::uint64_t mac;     // of the branch: sip::reply_mac()
-    // The Record-Route of the usual top, which is that or nothing and our Via. Null: nothing, or
-    // the top is `odd`.
-    const table::BlockText* route;
-    bool odd;
-    bool max_forwards;
-    bool record_route;
-    bool path;
-    bool full_lr;
-
+    Top top;
     // True for nearly every request: behind the top there is nothing to do but to put received and
     // rport into the topmost Via, and to take our Route out. False: scratch.edits has all edits.
     bool usual;

@@ -70,7 +70,8 @@ void count_traffic(const Context& context, const NextHop& next) noexcept {
 
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
     const IpAddress& target = next.endpoint->address;
-    const table::Hop hop = context.network().resolve(target);
+    table::Hop room;
+    const table::Hop& hop = context.network().resolve(target, room);
     if (hop.interface == table::kNoInterface) return refuse(context, 477, "No route");
     const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
     if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
@@ -81,7 +82,7 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     count_traffic(context, next);
     const Bytes message = rewrite_request(context, plan);
     if (message.empty()) return drop(DropReason::kTooBig);
-    return send(context, context.listener_at(out).endpoint, *next.endpoint, hop, message.data(),
+    return send(context, plan.top.out->endpoint, *next.endpoint, hop, message.data(),
                 message.size());
 }
 
@@ -113,13 +114,27 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     return {Action::kResolve, DropReason::kInternal, context.interface};
 }
 
+// True if a Via is what the listener writes itself, told without parsing. False says nothing.
+bool is_written_by(const table::Listener& listener, const sip::Via& via) noexcept {
+    constexpr std::size_t kInFront = std::string_view("<sip:").size();
+    const std::string& uri = listener.record_route_uri;
+    return uri.size() == kInFront + via.sent_by.size() &&
+           same_short(uri.data() + kInFront, via.sent_by.data(), via.sent_by.size());
+}
+
+// As a rule a reply comes back to the listener that its request left by.
+bool is_own_via(const Context& context, const sip::Via& via) noexcept {
+    if (is_written_by(context.listener_at(context.listener), via)) return true;
+    const auto sent_by = sip::literal_host(via.host);
+    return context.dispatch().find_listener(
+               {sent_by.value_or(IpAddress()), via.port != 0 ? via.port : kSipPort}) !=
+           table::kNoListener;
+}
+
 [[gnu::noinline]] Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
-    const auto sent_by = sip::literal_host(top.host);
-    const Endpoint via{sent_by.value_or(IpAddress()), top.port != 0 ? top.port : kSipPort};
-    if (context.dispatch().find_listener(via) == table::kNoListener)
-        return drop(DropReason::kNotOurVia);
+    if (!is_own_via(context, top)) return drop(DropReason::kNotOurVia);
 
     std::uint64_t probe = 0;
     if (sip::check_probe_branch(secret, top.branch, probe)) {
@@ -132,7 +147,8 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     if (!target) return drop(DropReason::kBadNextHop);
     if (!sip::check_relay_branch(secret, top.branch, *target)) return drop(DropReason::kBadBranch);
 
-    const table::Hop hop = context.network().resolve(target->address);
+    table::Hop room;
+    const table::Hop& hop = context.network().resolve(target->address, room);
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
     const table::ListenerIndex out =
         outgoing_listener(context, table::kNoListener, target->address, hop);

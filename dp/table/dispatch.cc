@@ -7,15 +7,25 @@
 namespace lb::table {
 
 void Listener::compose_texts() {
-    via_branch = BlockText(via + std::string(kBranchBegin));
-    for (const bool twin : {false, true}) {
-        for (const bool full_lr : {false, true}) {
-            std::string text(kRecordRoute);
+    const std::string number(16, '0');
+    for (const bool full_lr : {false, true}) {
+        for (const bool twin : {false, true}) {
+            std::string& text = record_route[twin][full_lr];
+            text = kRecordRoute;
             text += record_route_uri;
             if (twin) text += ";r2=on";
             text += full_lr ? ";lr=on" : ";lr";
             text += kRecordRouteCookie;
-            record_route[twin][full_lr] = BlockText(text);
+        }
+        for (const bool routed : {false, true}) {
+            TopText& top = tops[routed][full_lr];
+            std::string text = routed ? record_route[false][full_lr] : std::string();
+            top.cookie = text.size();
+            if (routed) text += number + ">\r\n";
+            text += via;
+            text += kBranchBegin;
+            top.branch = text.size();
+            top.text = BlockText(text + number + number + "\r\n");
         }
     }
 }

@@ -46,16 +46,20 @@ public:
 
     std::size_t size() const noexcept { return size_; }
     std::string_view view() const noexcept { return {filled_.data(), size_}; }
-    // Returns the end of the text. REQUIRES: up to kPairSize - 1 bytes behind that are writable,
-    // and worth nothing.
-    char* write(char* to) const noexcept {
-        copy_pairs(to, filled_.data(), size_);
-        return to + size_;
-    }
+    // REQUIRES: up to kPairSize - 1 bytes behind the text are writable, and worth nothing.
+    void write(char* to) const noexcept { copy_pairs(to, filled_.data(), size_); }
 
 private:
     std::string filled_;
     std::size_t size_ = 0;
+};
+
+// What is put on top of a request: Record-Route, perhaps, and Via, with room for numbers of 16 hex
+// digits.
+struct TopText {
+    BlockText text;
+    std::size_t cookie = 0;  // where the dialog cookie belongs, if there is a Record-Route
+    std::size_t branch = 0;  // where the two numbers of the Via branch belong
 };
 
 // One address:port that we answer on, with the texts that go into messages sent from it.
@@ -67,11 +71,12 @@ struct Listener {
     std::string
         record_route_uri;  // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
 
-    // Composed from those by Dispatch::build(): `via` and what every branch of ours begins with;
-    // and "Record-Route: <sip:10.77.0.1:5061;lr;sl=", to be followed by the dialog cookie. The
-    // latter by whether it is one of two (";r2=on"), and by Service::enable_full_lr (";lr=on").
-    BlockText via_branch;
-    std::array<std::array<BlockText, 2>, 2> record_route;
+    // Composed from those by Dispatch::build(): "Record-Route: <sip:10.77.0.1:5061;lr;sl=", to be
+    // followed by the dialog cookie. By whether it is one of two (";r2=on"), and by
+    // Service::enable_full_lr (";lr=on").
+    std::array<std::array<std::string, 2>, 2> record_route;
+    // By whether there is a Record-Route, one and not two, and by Service::enable_full_lr.
+    std::array<std::array<TopText, 2>, 2> tops;
     void compose_texts();
 };
 inline constexpr std::string_view kBranchBegin = "z9hG4bKsl";

@@ -1,0 +1,72 @@
+#pragma once
+
+// What a relayed request gets on top, in this order (Kamailio's; golden/relay 086): Max-Forwards if
+// it has none, Record-Route or Path, Via.
+
+#include "dp/core/context.h"
+#include "dp/sip/branch.h"
+
+namespace lb::core {
+
+struct Top {
+    const table::Listener* in;   // the message was sent to
+    const table::Listener* out;  // the message leaves by
+    // As most are: prepared, but for the numbers. Null: it has to be put together.
+    const table::TopText* prepared;
+    std::size_t size;
+    std::uint64_t cookie;  // of the dialog; set if a route is written
+    std::uint64_t mac;     // of the branch: sip::reply_mac(), to be set by whoever knows the port
+    bool max_forwards;
+    bool record_route;
+    bool path;
+    bool full_lr;
+};
+
+inline bool forms_dialog(const sip::Message& request) noexcept {
+    using enum sip::Method;
+    return (request.method == kInvite || request.method == kSubscribe ||
+            request.method == kRefer) &&
+           request.to_addr.tag.empty();
+}
+
+// The size of one that is not prepared, and write_top() for it.
+std::size_t odd_top_size(const Top& top) noexcept;
+void write_odd_top(const Context& context, const Top& top, char* at) noexcept;
+
+// Sets all of it but `mac`. `out`: the listener that the request leaves by.
+inline void plan_top(const Context& context, const table::Service& service,
+                     table::ListenerIndex out, Top& top) noexcept {
+    const sip::Message& message = context.message();
+    top.in = &context.listener_at(context.listener);
+    top.out = &context.listener_at(out);
+    top.max_forwards = message.max_forwards_value < 0;
+    top.record_route = service.record_route && forms_dialog(message);
+    top.path = service.path && message.method == sip::Method::kRegister;
+    top.full_lr = service.enable_full_lr;
+    if (top.record_route || top.path)
+        top.cookie = sip::dialog_cookie(context.tables.secret, message.call_id.value);
+    if (top.in != top.out || top.max_forwards || top.path) [[unlikely]] {
+        top.prepared = nullptr;
+        top.size = odd_top_size(top);
+    } else {
+        top.prepared = &top.out->tops[top.record_route][top.full_lr];
+        top.size = top.prepared->text.size();
+    }
+}
+
+// Writes `top.size` characters. If `may_spoil`, some bytes behind them as well.
+[[gnu::always_inline]] inline void write_top(const Context& context, const Top& top, char* at,
+                                             bool may_spoil) noexcept {
+    if (top.prepared == nullptr) [[unlikely]]
+        return write_odd_top(context, top, at);
+    const table::BlockText& text = top.prepared->text;
+    if (may_spoil) {
+        text.write(at);
+    } else {
+        std::memcpy(at, text.view().data(), text.size());
+    }
+    if (top.record_route) write_hex64(top.cookie, at + top.prepared->cookie);
+    write_hex128(context.transaction, top.mac, at + top.prepared->branch);
+}
+
+}  // namespace lb::core
