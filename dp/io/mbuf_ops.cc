@@ -78,14 +78,9 @@ extern "C" void lb_mbuf_ops_free(rte_mempool* pool) {
     rte_free(pool->pool_data);
 }
 
-extern "C" int lb_mbuf_ops_enqueue(rte_mempool* pool, void* const* objects, unsigned n) {
+[[gnu::noinline]] int enqueue_many(PoolState& state, void* const* objects, unsigned n) noexcept {
     restore_all(objects, n);
-    PoolState& state = state_of(pool);
     LocalStack* local = local_stack(state);
-    if (n == 1 && local != nullptr && local->count < kLocalMax) [[likely]] {
-        local->objects[local->count++] = objects[0];  // drivers free one at a time
-        return 0;
-    }
     if (local == nullptr || n > kLocalKeep) return give_to_ring(state, objects, n);
     if (local->count + n > kLocalMax) {
         const unsigned spill = local->count - kLocalKeep;
@@ -94,6 +89,17 @@ extern "C" int lb_mbuf_ops_enqueue(rte_mempool* pool, void* const* objects, unsi
     }
     std::memcpy(local->objects + local->count, objects, n * sizeof(void*));
     local->count += n;
+    return 0;
+}
+
+extern "C" int lb_mbuf_ops_enqueue(rte_mempool* pool, void* const* objects, unsigned n) {
+    PoolState& state = state_of(pool);
+    LocalStack* const local = local_stack(state);
+    if (n != 1 || local == nullptr || local->count >= kLocalMax) [[unlikely]]
+        return enqueue_many(state, objects, n);
+    auto* const mbuf = static_cast<rte_mbuf*>(objects[0]);  // drivers free one at a time
+    if (is_extended(mbuf)) restore(mbuf);
+    local->objects[local->count++] = mbuf;
     return 0;
 }
 
