@@ -108,12 +108,15 @@ Status DataPlane::Impl::make_pools(const Eal& eal) {
     if (!path) return failed(std::move(path).error());
     slow_path = std::move(*path);
     tracing = std::make_unique<Tracing>(workers_wanted);
-    return make_spread();
+    return {};
 }
 
 Status DataPlane::Impl::make_spread() {
     if (!config.spread || workers_wanted < 2) return {};
-    Result<std::unique_ptr<Spread>> made = Spread::create(static_cast<unsigned>(workers_wanted));
+    unsigned receivers = 1;
+    for (const Port& port : ports) receivers = std::max<unsigned>(receivers, port.rx_queues());
+    Result<std::unique_ptr<Spread>> made =
+        Spread::create(static_cast<unsigned>(workers_wanted), receivers);
     if (!made) return failed(std::move(made).error());
     spread = std::move(*made);
     return {};
@@ -202,6 +205,7 @@ Result<std::unique_ptr<DataPlane>> DataPlane::create(const Eal& eal,
     impl->config = config;
     Status status = impl->make_pools(eal);
     if (status) status = impl->make_ports();
+    if (status) status = impl->make_spread();
     if (status) status = impl->make_twins();
     if (!status) return failed(std::move(status).error());
     return std::unique_ptr<DataPlane>(new DataPlane(std::move(impl)));

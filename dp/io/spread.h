@@ -7,8 +7,10 @@
 //
 // Bounds:  kSlots messages wait for one worker; more are refused, and counted as spread_full:
 //          handled elsewhere they would overtake.
+// Shares:  who receives and distributes as well owns fewer calls than who has no queue. They are
+//          set for good at the start: a call that moved would be overtaken.
 // Threads: push() and owner() by any worker, pop() by the owner. Nobody waits.
-// Cost:    finding the Call-ID, one SipHash, and one ring operation for all of a burst that have
+// Cost:    finding the Call-ID, one keyed hash, and one ring operation for all of a burst that have
 //          one owner; a system call only when the owner sleeps.
 
 #include <array>
@@ -17,9 +19,9 @@
 #include <span>
 #include <string_view>
 
-#include "dp/base/keyed_hash.h"
 #include "dp/base/limits.h"
 #include "dp/base/result.h"
+#include "dp/base/text_mac.h"
 #include "dp/io/idle.h"
 
 struct rte_mbuf;
@@ -32,9 +34,10 @@ public:
     static constexpr unsigned kSlots = 2048;
     static constexpr std::size_t kBurstMax = 64;
 
-    // REQUIRES: an Eal; 1 to kWorkersMax workers. Outlives the workers; mbufs left in it are freed
+    // The first `receivers` workers have receive queues. REQUIRES: an Eal; 1 to kWorkersMax
+    // workers, of which at least one receives. Outlives the workers; mbufs left in it are freed
     // with it.
-    static Result<std::unique_ptr<Spread>> create(unsigned workers);
+    static Result<std::unique_ptr<Spread>> create(unsigned workers, unsigned receivers);
     ~Spread();
     Spread(const Spread&) = delete;
     Spread& operator=(const Spread&) = delete;
@@ -77,10 +80,11 @@ private:
         std::atomic<bool> asleep{false};
     };
 
-    explicit Spread(unsigned workers) noexcept;
+    Spread(unsigned workers, unsigned receivers) noexcept;
 
     unsigned workers_;
-    HashKey key_;
+    TextKey key_;
+    std::array<std::uint8_t, 256> owners_{};  // by the upper byte of a Call-ID's hash
     std::array<Inbox, kWorkersMax> inboxes_;
 };
 

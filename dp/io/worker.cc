@@ -25,8 +25,8 @@ namespace {
 
 constexpr std::int64_t kTwinPollUs = 20;       // how often a busy worker asks the kernel's side
 constexpr std::int64_t kSleepMaxUs = 100'000;  // every device rings: only time-outs need turns
-constexpr std::size_t kTransactionBucketsPerTurn = 4;
-constexpr std::uint64_t kQuietTurnsMax = 4096;  // idle turns that may wait to be counted
+constexpr std::size_t kTransactionBucketsAtOnce = 8;  // in a turn, once a millisecond
+constexpr std::uint64_t kQuietTurnsMax = 4096;        // idle turns that may wait to be counted
 
 // The device's two bits, side by side, are our numbers.
 net::Checksum checksum_of(std::uint64_t flags) noexcept {
@@ -76,6 +76,42 @@ void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
                      (ipv4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
 }
 
+void fetch_for_writing(void* at) noexcept {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(at)));  // a nop where it is none
+#else
+    __builtin_prefetch(at, 1);
+#endif
+}
+
+// What another worker has written is in its core's cache. Its lines are asked for to be written,
+// all of a frame at once, while the one before is relayed; an mbuf's own lines, which say where the
+// frame is, earlier still.
+constexpr std::size_t kMbufsAhead = 4, kFramesAhead = 1;
+
+void fetch_mbuf(rte_mbuf* mbuf) noexcept {
+    fetch_for_writing(mbuf);
+    fetch_for_writing(&mbuf->next);  // its second line
+}
+
+void fetch_frame(rte_mbuf* mbuf) noexcept {
+    auto* at = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+    for (const auto* const end = at + mbuf->data_len; at < end; at += RTE_CACHE_LINE_SIZE) {
+        fetch_for_writing(at);
+    }
+}
+
+void fetch_first(std::span<rte_mbuf* const> burst) noexcept {
+    for (std::size_t i = 0; i < std::min(burst.size(), kMbufsAhead); ++i) fetch_mbuf(burst[i]);
+    for (std::size_t i = 0; i < std::min(burst.size(), kFramesAhead); ++i) fetch_frame(burst[i]);
+}
+
+// While the first of `burst` is handled.
+void fetch_ahead(std::span<rte_mbuf* const> burst) noexcept {
+    if (burst.size() > kMbufsAhead) fetch_mbuf(burst[kMbufsAhead]);
+    if (burst.size() > kFramesAhead) fetch_frame(burst[kFramesAhead]);
+}
+
 // What packet_in() reads from an mbuf, written into one: the datagram in it was put together here.
 void write_description(const net::Packet& packet, rte_mbuf* mbuf) noexcept {
     constexpr std::array<std::uint64_t, 4> kFlags{
@@ -109,7 +145,10 @@ bool Worker::Impl::turn() noexcept {
     }
     for (TxBuffer& buffer : tx) buffer.flush(counts);
     unhold(reassembler.expire(scratch.state.now_ms), core::DropReason::kFragmentTimeout);
-    scratch.state.transactions.expire(scratch.state.now_ms, kTransactionBucketsPerTurn);
+    if (scratch.state.now_ms != last_expiry_ms) {
+        last_expiry_ms = scratch.state.now_ms;
+        scratch.state.transactions.expire(last_expiry_ms, kTransactionBucketsAtOnce);
+    }
     end_turn(now, work);
     return work != 0;
 }
@@ -162,13 +201,18 @@ std::size_t Worker::Impl::receive(const RxQueue& rx, const table::Tables& tables
     }
     std::span<rte_mbuf*> ours{burst.data(), n};
     if (devices.spread != nullptr) ours = spread(ours);
-    handle(ours, tables);
+    handle(ours, tables, Lines::kHere);
     return n;
 }
 
-void Worker::Impl::handle(std::span<rte_mbuf* const> burst, const table::Tables& tables) noexcept {
+void Worker::Impl::handle(std::span<rte_mbuf* const> burst, const table::Tables& tables,
+                          Lines lines) noexcept {
     counts.received += burst.size();
-    for (rte_mbuf* const mbuf : burst) {
+    const bool elsewhere = lines == Lines::kElsewhere;
+    if (elsewhere) fetch_first(burst);
+    for (std::size_t i = 0; i < burst.size(); ++i) {
+        rte_mbuf* const mbuf = burst[i];
+        if (elsewhere) fetch_ahead(burst.subspan(i));
         if (mbuf->nb_segs > 1) [[unlikely]] {
             handle_segments(mbuf, tables);
         } else {
@@ -223,8 +267,7 @@ inline void Worker::Impl::handle(rte_mbuf* mbuf, const table::Tables& tables) no
 std::size_t Worker::Impl::take_inbox(const table::Tables& tables) noexcept {
     std::array<rte_mbuf*, kBurst> burst;
     const unsigned n = devices.spread->pop(config.index, burst.data(), kBurst);
-    for (unsigned i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], void*));
-    handle({burst.data(), n}, tables);
+    handle({burst.data(), n}, tables, Lines::kElsewhere);
     return n;
 }
 

@@ -42,7 +42,9 @@ struct Worker::Impl {
 
     std::size_t receive(const RxQueue& rx, const table::Tables& tables) noexcept;
     // Received, or handed over by another worker: frames whose port is the index of our device.
-    void handle(std::span<rte_mbuf* const> burst, const table::Tables& tables) noexcept;
+    enum class Lines : bool { kHere, kElsewhere };  // in whose cache the frames are
+    void handle(std::span<rte_mbuf* const> burst, const table::Tables& tables,
+                Lines lines) noexcept;
     void handle(rte_mbuf* mbuf, const table::Tables& tables) noexcept;
     void handle_segments(rte_mbuf* mbuf, const table::Tables& tables) noexcept;
     void handle_fragment(rte_mbuf* mbuf, net::Packet& packet, const table::Tables& tables) noexcept;
@@ -88,6 +90,7 @@ struct Worker::Impl {
     std::uint32_t fragment_id;
     PuntBudget punt_budget;
     std::uint64_t next_twin_poll = 0;
+    std::uint64_t last_expiry_ms = 0;
     std::uint64_t last_work = 0;   // when a turn last had anything to do
     std::uint64_t busy_since = 0;  // start of the turn before, if it had work and no sleep followed
     bool can_wait = true;          // each device and twin of ours has a descriptor

@@ -50,7 +50,7 @@ struct TwoWorkers {
         frames.emplace(io::MbufPool::create("spread_frames_" + name, 8191, -1).value());
         jumbos.emplace(io::MbufPool::create_jumbo("spread_jumbos_" + name, 31, -1).value());
         slow_path = io::SlowPath::create().value();
-        spread = io::Spread::create(2).value();
+        spread = io::Spread::create(2, 1).value();
         if (!write_pcap(dir.path("in"), input)) std::abort();
         io::PortConfig config;
         config.device =
@@ -188,7 +188,7 @@ TEST(Spread, AReassembledMessageGoesToItsOwnerWhole) {
 
 TEST(Spread, OwnersAreSharedEvenlyAndStay) {
     eal();
-    const auto spread = io::Spread::create(3).value();
+    const auto spread = io::Spread::create(3, 3).value();
     std::map<unsigned, int> counts;
     for (unsigned call = 0; call < 3000; ++call) {
         const unsigned owner = spread->owner(message_of(call, 1), 7);
@@ -202,10 +202,27 @@ TEST(Spread, OwnersAreSharedEvenlyAndStay) {
     EXPECT_EQ(spread->owner("noise", 7), 7U);
 }
 
+TEST(Spread, WhoReceivesOwnsFewer) {
+    eal();
+    for (const unsigned workers : {2U, 3U, 6U, 8U}) {
+        const auto spread = io::Spread::create(workers, 1).value();
+        std::map<unsigned, int> counts;
+        constexpr int kCalls = 8000;
+        for (unsigned call = 0; call < kCalls; ++call)
+            ++counts[spread->owner(message_of(call, 1), 9)];
+        // Busy alike: a fifth for each message that comes, and one for each that is relayed.
+        for (unsigned worker = 1; worker < workers; ++worker) {
+            const int first = counts[0] == 0 ? counts[worker] : counts[0] + kCalls / 5;
+            EXPECT_NEAR(counts[worker], first, kCalls / 20) << workers << ' ' << worker;
+        }
+        EXPECT_EQ(counts[0] == 0, workers >= 6);
+    }
+}
+
 TEST(Spread, ASleepingOwnerIsRung) {
     eal();
     const auto pool = io::MbufPool::create("spread_rung", 63, -1).value();
-    const auto spread = io::Spread::create(2).value();
+    const auto spread = io::Spread::create(2, 1).value();
     io::Sleeper sleeper = io::Sleeper::create().value();
     spread->attach(1, sleeper);
     spread->set_asleep(1, true);
