@@ -148,16 +148,21 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
 }
 
 // take_param() of one without LWS and quotes in front of a ';' or of `end`; `at` goes behind it.
-// False, and `at` stays, when there is anything else in it. REQUIRES: at < end.
+// False, and `at` stays, when there is anything else in it, or a very long name. REQUIRES: at <
+// end.
 [[gnu::always_inline]] inline bool take_plain_param(const char*& at, const char* end,
                                                     const TextIndex& index, Param& param) noexcept {
     if (*at != ';') return false;
-    const char* const name_end = index.next_break(at + 1);
+    std::uint64_t breaks = index.breaks_at(at + 1);
+    if (breaks == 0) [[unlikely]]
+        return false;
+    const char* const name_end = at + 1 + __builtin_ctzll(breaks);
     const char* value = name_end;
     const char* param_end = name_end;
     if (name_end < end && *name_end == '=') {
         value = name_end + 1;
-        param_end = index.next_break(value);
+        breaks &= breaks - 1;
+        param_end = breaks != 0 ? at + 1 + __builtin_ctzll(breaks) : index.next_break(value);
     }
     if (param_end > end || name_end == at + 1) return false;
     if (param_end != end && *param_end != ';') return false;
