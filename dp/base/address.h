@@ -112,7 +112,7 @@ private:
     // By the first byte of an IPv4 address, whether it may be private.
     static constexpr std::array<bool, 256> kFirstOfPrivate = [] {
         std::array<bool, 256> rows{};
-        for (const std::size_t first : {10, 100, 172, 192}) rows[first] = true;
+        for (const unsigned first : {10U, 100U, 172U, 192U}) rows[first] = true;
         return rows;
     }();
 
