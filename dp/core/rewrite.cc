@@ -313,7 +313,7 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
         Blocks::load(from).store(const_cast<char*>(from) - growth);
 
     char* to = const_cast<char*>(parts.header) - growth;
-    write_top(context, plan.top, to, true);
+    write_top(context, plan.top, to);
     to += plan.top.size;
     via.store(to);
     to += parts.sent_by_end - parts.header;
@@ -345,7 +345,7 @@ Bytes rewrite_usual(Context& context, const RequestPlan& plan) noexcept {
     if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
     count_down_max_forwards(context);
     const sip::EditList::Applied applied = edits.apply(begin, message.size());
-    write_top(context, plan.top, applied.gap, false);
+    write_top(context, plan.top, applied.gap);
     return grown(applied.begin, message, edits.growth());
 }
 

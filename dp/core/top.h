@@ -50,23 +50,26 @@ inline void plan_top(const Context& context, const table::Service& service,
         top.size = odd_top_size(top);
     } else {
         top.prepared = &top.out->tops[top.record_route][top.full_lr];
-        top.size = top.prepared->text.size();
+        top.size = top.prepared->size();
     }
 }
 
-// Writes `top.size` characters. If `may_spoil`, some bytes behind them as well.
-[[gnu::always_inline]] inline void write_top(const Context& context, const Top& top, char* at,
-                                             bool may_spoil) noexcept {
+// Writes `top.size` characters, in their order, and each once as far as whole blocks do: what is
+// written twice keeps whoever reads it next (the checksum) waiting.
+[[gnu::always_inline]] inline void write_top(const Context& context, const Top& top,
+                                             char* at) noexcept {
     if (top.prepared == nullptr) [[unlikely]]
         return write_odd_top(context, top, at);
-    const table::BlockText& text = top.prepared->text;
-    if (may_spoil) {
-        text.write(at);
-    } else {
-        std::memcpy(at, text.view().data(), text.size());
+    const table::TopText& text = *top.prepared;
+    std::size_t written = 0;
+    if (top.record_route) {
+        text.write(at, 0, text.cookie);
+        write_hex64(top.cookie, at + text.cookie);
+        written = text.cookie + 16;
     }
-    if (top.record_route) write_hex64(top.cookie, at + top.prepared->cookie);
-    write_hex128(context.transaction, top.mac, at + top.prepared->branch);
+    text.write(at, written, text.branch);
+    write_hex128(context.transaction, top.mac, at + text.branch);
+    std::memcpy(at + text.branch + 32, "\r\n", 2);
 }
 
 }  // namespace lb::core

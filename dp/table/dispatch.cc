@@ -25,7 +25,7 @@ void Listener::compose_texts() {
             text += via;
             text += kBranchBegin;
             top.branch = text.size();
-            top.text = BlockText(text + number + number + "\r\n");
+            top.text = text + number + number + "\r\n";
         }
     }
 }

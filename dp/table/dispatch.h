@@ -36,30 +36,19 @@ enum class DestinationId : std::uint32_t {};
 using ListenerIndex = std::uint16_t;
 inline constexpr ListenerIndex kNoListener = 0xffff;
 
-// A text that is written into messages by whole blocks: what is behind it in memory is spaces.
-class BlockText {
-public:
-    BlockText() = default;
-    explicit BlockText(std::string_view text) : filled_(text), size_(text.size()) {
-        filled_.resize((size_ + kPairSize - 1) / kPairSize * kPairSize, ' ');
-    }
-
-    std::size_t size() const noexcept { return size_; }
-    std::string_view view() const noexcept { return {filled_.data(), size_}; }
-    // REQUIRES: up to kPairSize - 1 bytes behind the text are writable, and worth nothing.
-    void write(char* to) const noexcept { copy_pairs(to, filled_.data(), size_); }
-
-private:
-    std::string filled_;
-    std::size_t size_ = 0;
-};
-
 // What is put on top of a request: Record-Route, perhaps, and Via, with room for numbers of 16 hex
 // digits.
 struct TopText {
-    BlockText text;
+    std::string text;
     std::size_t cookie = 0;  // where the dialog cookie belongs, if there is a Record-Route
-    std::size_t branch = 0;  // where the two numbers of the Via branch belong
+    std::size_t branch = 0;  // where the two numbers of the Via branch belong, the last but "\r\n"
+
+    std::size_t size() const noexcept { return text.size(); }
+    // Writes [from, to) of it to its place in the text at `at`, by whole blocks, and so perhaps
+    // something up to kPairSize - 1 bytes behind. REQUIRES: a number follows at `to`.
+    void write(char* at, std::size_t from, std::size_t to) const noexcept {
+        copy_pairs(at + from, text.data() + from, to - from);
+    }
 };
 
 // One address:port that we answer on, with the texts that go into messages sent from it.
