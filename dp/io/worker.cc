@@ -156,14 +156,12 @@ bool Worker::Impl::turn() noexcept {
 inline void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verdict verdict,
                                  const table::Tables& tables) noexcept {
     adopt(mbuf, packet);
-    if (verdict.action == core::Action::kForward) [[likely]] {
-        count_relayed();
-        return transmit(mbuf, packet, verdict.interface, TxKind::kForwarded, tables);
-    }
-    if (verdict.action == core::Action::kReply) {
-        return transmit(mbuf, packet, verdict.interface, TxKind::kReplied, tables);
-    }
-    settle_locally(mbuf, packet, verdict, tables);
+    const bool forward = verdict.action == core::Action::kForward;
+    if (!forward && verdict.action != core::Action::kReply) [[unlikely]]
+        return settle_locally(mbuf, packet, verdict, tables);
+    if (forward) count_relayed();
+    transmit(mbuf, packet, verdict.interface, forward ? TxKind::kForwarded : TxKind::kReplied,
+             tables);
 }
 
 inline void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out,
