@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
+#include "dp/sip/text.h"
 
 namespace lb::core {
 namespace {
@@ -70,7 +72,53 @@ void recover_request_uri(const Context& context, const RouteSet& set, sip::Uri& 
     --route.end;
 }
 
+// A value as the listener that the message came to writes it: of one Route, not two. `cookie` is
+// then set.
+bool take_own_value(const Context& context, std::string_view value,
+                    std::uint64_t& cookie) noexcept {
+    constexpr std::size_t kHexSize = 16;
+    const table::Listener& listener = context.listener_at(context.listener);
+    const std::string& line = listener.record_route[false][context.service().enable_full_lr];
+    const std::size_t size = line.size() - table::kRecordRoute.size();
+    return value.size() == size + kHexSize + 1 && value.back() == '>' &&
+           std::memcmp(value.data(), line.data() + table::kRecordRoute.size(), size) == 0 &&
+           parse_hex64({value.data() + size, kHexSize}, cookie);
+}
+
+// The usual request within a dialog: its only Route is as we wrote it, and its Request-URI the
+// address of a phone. Neither needs parsing. False says nothing.
+bool follow_usual_route(const Context& context, LooseRoute& route) noexcept {
+    const sip::Message& message = context.message();
+    std::uint64_t cookie = 0;
+    if (message.routes_count != 1 || !take_own_value(context, message.routes[0].value, cookie))
+        return false;
+    route.host = plain_host(message);
+    if (!route.host) return false;
+    if (context.dispatch().find_listener(route.host->endpoint) != table::kNoListener) return false;
+    route.leads_away = true;
+    route.first = route.end = route.popped = 1;
+    route.cookie_present = true;
+    route.cookie_valid = cookie == sip::dialog_cookie(context.tables.secret, message.call_id.value);
+    return true;
+}
+
 }  // namespace
+
+std::optional<PlainHost> plain_host(const sip::Message& message) noexcept {
+    // A plain one has a valid port if any, and the version behind it: that much can be read.
+    if (!message.plain_uri) return std::nullopt;
+    const char* const uri = message.request_uri.data();
+    const char* const end = uri + message.request_uri.size();
+    const char* const user = uri + std::string_view("sip:").size();
+    const char* const host = message.index.next_break(user) + 1;
+    const char* const host_end = message.index.next_break(host);
+    const char* at = host_end;
+    std::uint16_t port = 0;
+    if (*at == ':') port = static_cast<std::uint16_t>(sip::take_short_number(++at));
+    const auto address = IpAddress::parse(sip::between(host, host_end));
+    if (!address) return std::nullopt;
+    return PlainHost{{*address, port != 0 ? port : kSipPort}, at != end};
+}
 
 table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept {
     const auto address = sip::literal_host(uri.host);
@@ -79,6 +127,7 @@ table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) n
 }
 
 void follow_route_set(const Context& context, LooseRoute& route) noexcept {
+    if (follow_usual_route(context, route)) return;
     RouteSet set;
     read_routes(context.message(), set);
     route.broken = set.broken;

@@ -6,6 +6,7 @@
 // Bounds: kRouteValuesMax Route values are looked at; a longer set is not ours to follow.
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "dp/core/context.h"
@@ -13,6 +14,12 @@
 namespace lb::core {
 
 inline constexpr std::size_t kRouteValuesMax = 32;
+
+// What a Request-URI of the form sip:user@address[:port][;params] names.
+struct PlainHost {
+    Endpoint endpoint;
+    bool has_params;  // they may lead elsewhere
+};
 
 struct LooseRoute {
     std::string_view next;         // URI of the Route that is now topmost; empty: none left
@@ -29,6 +36,8 @@ struct LooseRoute {
     bool next_is_strict = false;  // `next` has no ;lr
     bool recovered = false;       // request_uri came from the last Route value
     bool leads_away = false;      // request_uri is known to name none of our listeners
+    // Of the message's Request-URI, if that was read without parsing it.
+    std::optional<PlainHost> host;
 
     LooseRoute() noexcept {}  // not `default`: gcc would clear it all, in a loop, and then set it
 };
@@ -50,6 +59,9 @@ void add_route_set_edits(Context& context, const LooseRoute& route) noexcept;
 inline void add_route_edits(Context& context, const LooseRoute& route) noexcept {
     if (context.message().routes_count != 0) add_route_set_edits(context, route);
 }
+
+// Told without parsing the Request-URI. Nothing says nothing.
+std::optional<PlainHost> plain_host(const sip::Message& message) noexcept;
 
 // The listener that a URI names, if it is one of ours (literal address, port 5060 when absent).
 table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept;

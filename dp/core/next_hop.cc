@@ -8,7 +8,6 @@
 #include "dp/core/peer.h"
 #include "dp/core/rules.h"
 #include "dp/sip/parser.h"
-#include "dp/sip/text.h"
 
 namespace lb::core {
 namespace {
@@ -45,26 +44,20 @@ void find_name(const Context& context, const sip::Uri& uri, NextHop& next) noexc
     next.endpoint = &found->endpoints.front();
 }
 
-// Where a Request-URI of the form sip:user@address[:port] leads, told without parsing: a Contact
-// that comes back within a dialog. Nothing says nothing.
-std::optional<Endpoint> plain_endpoint(const sip::Message& message, std::string_view uri) noexcept {
-    if (!message.plain_uri || uri.data() != message.request_uri.data()) return std::nullopt;
-    const char* const end = uri.data() + uri.size();
-    const char* const user = uri.data() + std::string_view("sip:").size();
-    const char* const host = message.index.next_break(user) + 1;
-    const char* const host_end = message.index.next_break(host);
-    std::uint16_t port = 0;
-    if (host_end != end) {  // another one than a port's colon begins parameters
-        const std::string_view digits(host_end + 1, static_cast<std::size_t>(end - host_end - 1));
-        if (*host_end != ':' || !sip::parse_port(digits, port)) return std::nullopt;
-    }
-    const auto address = IpAddress::parse({host, static_cast<std::size_t>(host_end - host)});
-    if (!address) return std::nullopt;
-    return Endpoint{*address, port != 0 ? port : kSipPort};
+// Where a URI leads that is a Contact which comes back within a dialog: told without parsing.
+// Nothing says nothing.
+std::optional<Endpoint> plain_endpoint(const Context& context, const LooseRoute& route,
+                                       std::string_view uri) noexcept {
+    const sip::Message& message = context.message();
+    if (uri.data() != message.request_uri.data()) return std::nullopt;
+    const auto host = route.host ? route.host : plain_host(message);
+    if (!host || host->has_params) return std::nullopt;
+    return host->endpoint;
 }
 
-void resolve_uri(const Context& context, std::string_view text, NextHop& next) noexcept {
-    if (const auto endpoint = plain_endpoint(context.message(), text))
+void resolve_uri(const Context& context, const LooseRoute& route, std::string_view text,
+                 NextHop& next) noexcept {
+    if (const auto endpoint = plain_endpoint(context, route, text))
         return send_to(context, *endpoint, next);
     sip::Uri uri;
     if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
@@ -139,7 +132,7 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
 // anyway. No open relay.
 [[gnu::noinline]] void follow(const Context& context, const LooseRoute& route, std::string_view uri,
                               bool trusted, NextHop& next) noexcept {
-    resolve_uri(context, uri, next);
+    resolve_uri(context, route, uri, next);
     if (next.kind == NextHop::Kind::kSend)
         next.slot = context.dispatch().find_traffic_slot(*next.endpoint);
     if (trusted || route.cookie_valid) return;
