@@ -211,7 +211,8 @@ TEST(HeaderLines, AreReadAnewWhenOneIsFolded) {
         "Call-ID: c\r\nCSeq: 1 X\r\n";
     Message message;
     for (const std::string_view end : {"", "Subject: s\r\n folded\r\n", "X: y\r\n\tz\r\n"}) {
-        EXPECT_EQ(parse(plain + std::string(end) + "\r\n", message), Error::kNone) << end;
+        const std::string text = plain + std::string(end) + "\r\n";  // outlives its views
+        EXPECT_EQ(parse(text, message), Error::kNone) << end;
         EXPECT_EQ(message.via_lines, 3) << end;
         EXPECT_EQ(message.routes_count, 1) << end;
         EXPECT_EQ(message.via.value, "SIP/2.0/UDP a") << end;
@@ -219,7 +220,8 @@ TEST(HeaderLines, AreReadAnewWhenOneIsFolded) {
         EXPECT_EQ(message.call_id.value, "c") << end;
     }
     EXPECT_EQ(parse(plain + "To: t2\r\n\r\n", message), Error::kDuplicateHeader);
-    EXPECT_EQ(parse(plain + "Contact: a\r\n b\r\n\r\n", message), Error::kNone);
+    const std::string folded = plain + "Contact: a\r\n b\r\n\r\n";
+    EXPECT_EQ(parse(folded, message), Error::kNone);
     EXPECT_EQ(message.contact.value, "a\r\n b");
 }
 
