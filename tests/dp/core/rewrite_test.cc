@@ -31,19 +31,26 @@ protected:
         appliance_.add_neighbour("10.77.0.101");
     }
 
+    // What route() does before it asks whether it is a request.
+    Context take_in(net::Packet& packet, std::string_view text) {
+        Scratch& scratch = *appliance_.scratch;
+        Context context{packet, appliance_.tables, scratch};
+        scratch.edits.clear();
+        EXPECT_EQ(net::parse_frame(packet, scratch.frame, true), net::FrameError::kNone);
+        context.interface = 0;
+        context.listener = 0;
+        EXPECT_EQ(sip::parse(scratch.frame.payload, scratch.message), sip::Error::kNone) << text;
+        return context;
+    }
+
     // The steps of route(); `listed`: by the edit list whatever the plan is.
     Rewritten rewrite(std::string_view text, const Endpoint& source, std::uint32_t headroom,
                       bool listed) {
         test::FrameBuffer frame(source, test::at(kService), text);
         frame.packet.headroom = std::min(frame.packet.headroom, headroom);
-        Scratch& scratch = *appliance_.scratch;
-        Context context{frame.packet, appliance_.tables, scratch};
-        scratch.edits.clear();
-        EXPECT_EQ(net::parse_frame(frame.packet, scratch.frame, true), net::FrameError::kNone);
-        context.interface = 0;
-        context.listener = 0;
+        Context context = take_in(frame.packet, text);
+        Scratch& scratch = context.scratch;
         sip::Message& message = scratch.message;
-        EXPECT_EQ(sip::parse(scratch.frame.payload, message), sip::Error::kNone) << text;
         EXPECT_TRUE(read_addresses(message)) << text;
         context.transaction = sip::transaction_number(context.tables.secret, message);
         const LooseRoute route = loose_route(context);
@@ -60,13 +67,7 @@ protected:
 
     Rewritten rewrite_reply_of(std::string_view text, const Endpoint& source, bool listed) {
         test::FrameBuffer frame(source, test::at(kService), text);
-        Scratch& scratch = *appliance_.scratch;
-        Context context{frame.packet, appliance_.tables, scratch};
-        scratch.edits.clear();
-        EXPECT_EQ(net::parse_frame(frame.packet, scratch.frame, true), net::FrameError::kNone);
-        context.interface = 0;
-        context.listener = 0;
-        EXPECT_EQ(sip::parse(scratch.frame.payload, scratch.message), sip::Error::kNone) << text;
+        Context context = take_in(frame.packet, text);
         ReplyPlan plan = plan_reply(context);
         const bool usual = plan.usual;
         if (listed && usual) list_reply_edits(context, plan);
