@@ -118,7 +118,7 @@ void add_uri_part(Appender& out, std::string_view text, UriPart part) noexcept {
 }
 
 void add_header(Appender& out, const sip::Message& message, std::string_view name) noexcept {
-    const sip::HeaderField field = sip::find_header(message, name);
+    const sip::HeaderLine field = sip::find_header(message, name);
     out.add(field.present() ? field.value : std::string_view("<null>"));
 }
 

@@ -24,10 +24,10 @@ public:
         message_.method = sip::Method::kInvite;
         message_.method_text = "INVITE";
         message_.request_uri = uri_;
-        message_.call_id = {call_id_, call_id_};
-        message_.from = message_.to = {uri_, uri_};
+        message_.call_id = {call_id_};
+        message_.from = message_.to = {uri_};
         message_.from_addr.uri = message_.to_addr.uri = uri_;
-        message_.authorization = {credentials_, credentials_};
+        message_.authorization = {credentials_};
     }
     SampleCall(const SampleCall&) = delete;
     SampleCall& operator=(const SampleCall&) = delete;

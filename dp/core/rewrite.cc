@@ -220,7 +220,7 @@ namespace {
 // The whole header field if our Via is alone in it, else this value and its comma.
 std::string_view own_via(const sip::Message& reply) noexcept {
     const std::string_view rest = sip::behind_top_via(reply);
-    if (rest.empty()) return reply.via.line;
+    if (rest.empty()) return sip::line_of(reply.via, reply);
     const char* const begin = reply.via.value.data();
     return {begin, static_cast<std::size_t>(rest.data() - begin)};
 }

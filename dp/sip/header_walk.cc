@@ -55,7 +55,7 @@ std::string_view take_line(std::string_view& rest) noexcept {
 
 }  // namespace
 
-bool next_header(std::string_view& rest, std::string_view& name, HeaderField& field) noexcept {
+bool next_header(std::string_view& rest, std::string_view& name, HeaderLine& field) noexcept {
     while (!rest.empty()) {
         field.line = take_line(rest);
         const std::size_t colon = field.line.find(':');
@@ -67,14 +67,26 @@ bool next_header(std::string_view& rest, std::string_view& name, HeaderField& fi
     return false;
 }
 
-HeaderField find_header(const Message& message, std::string_view name) noexcept {
+HeaderLine find_header(const Message& message, std::string_view name) noexcept {
     std::string_view rest = message.header;
     std::string_view found;
-    HeaderField field;
+    HeaderLine field;
     while (next_header(rest, found, field)) {
         if (iequals(full_name(found), full_name(name))) return field;
     }
     return {};
+}
+
+std::string_view line_of(const HeaderField& field, const Message& message) noexcept {
+    const TextIndex& index = message.index;
+    const char* const text = message.text.data();
+    const auto value = static_cast<std::size_t>(field.value.data() - text);
+    std::uint32_t line = 1;
+    while (index.line_ends[line] <= value) ++line;
+    std::uint32_t first = line, last = line;
+    while (first > 1 && is_blank(text[index.line_ends[first - 1]])) --first;
+    while (last + 1 < index.lines && is_blank(text[index.line_ends[last]])) ++last;
+    return between(text + index.line_ends[first - 1], text + index.line_ends[last]);
 }
 
 }  // namespace lb::sip

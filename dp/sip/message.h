@@ -33,9 +33,16 @@ enum class Method : std::uint8_t {
     kPublish,
 };
 
-// One header field. `line` runs from the first character of the name up to and including the line
-// end of its last (folded) line; `value` is trimmed. Both empty: the header is absent.
+// One header field: its value, trimmed. No text at all, not even an empty one: it is absent.
 struct HeaderField {
+    std::string_view value;
+
+    bool present() const noexcept { return value.data() != nullptr; }
+};
+
+// One with where it stands: `line` runs from the first character of the name up to and including
+// the line end of its last (folded) line.
+struct HeaderLine {
     std::string_view line;
     std::string_view value;
 
@@ -101,7 +108,7 @@ struct alignas(64) Message {
 
     // What parse() clears ends here. Route header fields, in order: entries behind routes_count are
     // old.
-    std::array<HeaderField, kRoutesMax> routes{};
+    std::array<HeaderLine, kRoutesMax> routes{};
     Via top_via;  // the topmost Via, parsed; parser error when it does not parse
 
     // Of `text`, as long as nothing is written to it: for the readers of its fields (parser.h,

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "dp/base/bytes.h"
 #include "dp/sip/header_name.h"
@@ -65,20 +66,19 @@ struct FirstError {
 };
 
 // Everything but the text and the header, which parse() sets, the Route fields, which routes_count
-// guards, and the topmost Via, which parse_via() sets: in one sweep of wide stores, without a call.
-// View by view it took a fifth of the time of a parse. All-zero bytes are an empty view and a zero
-// number.
+// guards, and the topmost Via, which parse_via() sets: in one sweep of wide stores, without a call
+// or a loop. View by view it took a fifth of the time of a parse. All-zero bytes are an empty view
+// and a zero number.
 [[gnu::always_inline]] inline void reset(Message& message) noexcept {
     static_assert(std::is_trivially_copyable_v<Message> && std::is_standard_layout_v<Message>);
     constexpr std::size_t kBegin = offsetof(Message, body), kEnd = offsetof(Message, routes);
-    static_assert((kEnd - kBegin) % 64 == 0);
-    char* const bytes = reinterpret_cast<char*>(&message);
-    for (std::size_t at = kBegin; at != kEnd; at += 64) {
-        store_word(bytes + at, Block{});
-        store_word(bytes + at + 16, Block{});
-        store_word(bytes + at + 32, Block{});
-        store_word(bytes + at + 48, Block{});
+    constexpr std::size_t kBlocks = (kEnd - kBegin) / sizeof(Block);
+    static_assert((kEnd - kBegin) % sizeof(Block) == 0);
+    char* const bytes = reinterpret_cast<char*>(&message) + kBegin;
+    [bytes]<std::size_t... kBlock>(std::index_sequence<kBlock...>) {
+        (store_word(bytes + kBlock * sizeof(Block), Block{}), ...);
     }
+    (std::make_index_sequence<kBlocks>{});
     message.max_forwards_value = -1;
 }
 
@@ -93,14 +93,13 @@ HeaderField& slot_at(Message& message, std::uint16_t offset) noexcept {
 
 // A second one of a kind. Two Content-Length of one value are one; any other pair of a field that
 // may stand only once has no meaning (RFC 4475 3.3.8, 3.3.9).
-void keep_second(Header header, const HeaderField& first, const HeaderField& field,
-                 FirstError& errors) noexcept {
+void keep_second(Header header, HeaderField first, HeaderField field, FirstError& errors) noexcept {
     if (!stands_once(header)) return;
     if (header == Header::kContentLength && first.value == field.value) return;
     errors.note(Error::kDuplicateHeader);
 }
 
-void keep_via(Message& message, const HeaderField& field) noexcept {
+void keep_via(Message& message, HeaderField field) noexcept {
     if (!message.via.present()) {
         message.via = field;
         return;
@@ -109,13 +108,14 @@ void keep_via(Message& message, const HeaderField& field) noexcept {
     ++message.via_lines;  // the first one is counted at the end
 }
 
-void keep_route(Message& message, const HeaderField& field, FirstError& errors) noexcept {
+void keep_route(Message& message, const HeaderLine& line, FirstError& errors) noexcept {
     if (message.routes_count == kRoutesMax) return errors.note(Error::kTooManyHeaders);
-    message.routes[message.routes_count++] = field;
+    message.routes[message.routes_count++] = line;
 }
 
-[[gnu::noinline]] void keep(Header header, const HeaderField& field, Message& message,
+[[gnu::noinline]] void keep(Header header, const HeaderLine& line, Message& message,
                             FirstError& errors) noexcept {
+    const HeaderField field{line.value};
     if (header == Header::kVia) return keep_via(message, field);
     if (const std::uint16_t slot = slot_of(header)) {
         HeaderField& place = slot_at(message, slot);
@@ -123,7 +123,7 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
         place = field;
         return;
     }
-    if (header == Header::kRoute) return keep_route(message, field, errors);
+    if (header == Header::kRoute) return keep_route(message, line, errors);
     errors.note(Error::kHeaderLine);
 }
 
@@ -153,7 +153,7 @@ void keep_route(Message& message, const HeaderField& field, FirstError& errors) 
         place = &message.second_via;
         ++message.via_lines;
     }
-    *place = {between(begin, end), between(value, end - 2)};
+    place->value = between(value, end - 2);
     return true;
 }
 

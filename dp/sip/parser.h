@@ -98,10 +98,13 @@ bool iequals(std::string_view a, std::string_view b) noexcept;
 
 // Takes the next header field off the front of `rest` (begin with message.header). Lines without a
 // colon are passed over. False at the end.
-bool next_header(std::string_view& rest, std::string_view& name, HeaderField& field) noexcept;
+bool next_header(std::string_view& rest, std::string_view& name, HeaderLine& field) noexcept;
 
 // Value of a header by its full name or any letter case, compact form included ("Call-ID" finds
 // "i:"). Walks the header section: for rules and $hdr(), not for the fast path. Empty when absent.
-HeaderField find_header(const Message& message, std::string_view name) noexcept;
+HeaderLine find_header(const Message& message, std::string_view name) noexcept;
+
+// Where `field` stands, as in HeaderLine. REQUIRES: a field of the message, and present.
+std::string_view line_of(const HeaderField& field, const Message& message) noexcept;
 
 }  // namespace lb::sip

@@ -51,7 +51,7 @@ std::uint64_t tag_number(const Message& request, const Secret& secret) noexcept 
 }
 
 // The line from its name to the end of the value: its line end may be a bare LF or have a stray CR.
-std::string_view without_end(const HeaderField& field) noexcept {
+std::string_view without_end(const HeaderLine& field) noexcept {
     return between(field.line.data(), end_of(field.value));
 }
 
@@ -68,7 +68,7 @@ void write_address(Writer& writer, const IpAddress& address) noexcept {
 }
 
 // Copies [from, to) of the topmost Via without its received parameter and with rport filled in.
-void write_top_via(Writer& writer, const HeaderField& field, const Via& via,
+void write_top_via(Writer& writer, const HeaderLine& field, const Via& via,
                    const Endpoint& source) noexcept {
     const char* at = field.line.data();
     const auto copy_to = [&](const char* to) {
@@ -100,7 +100,7 @@ void write_top_via(Writer& writer, const HeaderField& field, const Via& via,
     writer.text("\r\n");
 }
 
-void write_to(Writer& writer, const HeaderField& field, const Message& request,
+void write_to(Writer& writer, const HeaderLine& field, const Message& request,
               const ReplyText& text, const Secret& secret) noexcept {
     writer.text(without_end(field));
     NameAddr to;
@@ -114,13 +114,13 @@ void write_to(Writer& writer, const HeaderField& field, const Message& request,
     writer.text("\r\n");
 }
 
-void write_copied(Writer& writer, const HeaderField& field) noexcept {
+void write_copied(Writer& writer, const HeaderLine& field) noexcept {
     writer.text(without_end(field));
     writer.text("\r\n");
 }
 
-bool is_first(const HeaderField& field, const HeaderField& kept) noexcept {
-    return field.line.data() == kept.line.data();
+bool is_first(const HeaderLine& field, const HeaderField& kept) noexcept {
+    return field.value.data() == kept.value.data();
 }
 
 // The headers of the request that a reply repeats, in the request's order (RFC 3261 8.2.6.2). Of
@@ -130,7 +130,7 @@ void write_headers(Writer& writer, const Message& request, const Endpoint& sourc
                    const ReplyText& text, const Secret& secret) noexcept {
     std::string_view rest = request.header;
     std::string_view name;
-    HeaderField field;
+    HeaderLine field;
     while (next_header(rest, name, field)) {
         switch (classify(field.line).header) {
             case Header::kVia:

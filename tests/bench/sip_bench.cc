@@ -91,7 +91,7 @@ void BM_ApplyRelayEdits(benchmark::State& state) {
         EditList edits;
         edits.clear();
         edits.insert(message.header.data(), record_route);
-        edits.insert(message.via.line.data(), via);
+        edits.insert(line_of(message.via, message).data(), via);
         edits.insert(message.top_via.sent_by.data() + message.top_via.sent_by.size(),
                      ";received=192.0.2.10");
         edits.replace(message.top_via.rport_param, ";rport=5060");

@@ -81,7 +81,7 @@ void read_alike(std::string_view value, const TextIndex& index) {
 void read_headers(const Message& message) {
     std::string_view rest = message.header;
     std::string_view name;
-    HeaderField field;
+    HeaderLine field;
     while (next_header(rest, name, field)) {
         inside(field.line, message.header);
         inside(field.value, field.line);
@@ -114,7 +114,8 @@ void answer(const Message& request, bool clean) {
 void write_edits(const Message& message, EditList& edits) {
     const Via& via = message.top_via;
     edits.clear();
-    edits.insert(message.via.line.data(), "Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKx\r\n");
+    edits.insert(line_of(message.via, message).data(),
+                 "Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKx\r\n");
     if (!via.rport_param.empty()) edits.replace(via.rport_param, ";rport=65535");
     if (!via.received_param.empty()) edits.remove(via.received_param);
     edits.insert(via.sent_by.data() + via.sent_by.size(), ";received=192.0.2.1");

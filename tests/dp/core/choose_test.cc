@@ -45,7 +45,7 @@ struct Bench {
     }
     void fill(sip::Method method) {
         message.method = method;
-        message.call_id = {call_id, call_id};
+        message.call_id = {call_id};
     }
     Choice ask(sip::Method method, std::uint64_t number) {
         fill(method);
@@ -343,7 +343,7 @@ sip::Message reply_of(const std::string& call_id, std::uint16_t status) {
     reply.reply = true;
     reply.status = status;
     reply.cseq_method = "INVITE";
-    reply.call_id = {call_id, call_id};
+    reply.call_id = {call_id};
     return reply;
 }
 
@@ -431,7 +431,7 @@ TEST(call_choice, four_workers_fill_every_place_and_no_more) {
             const std::string call_id = std::to_string(worker) + "-" + std::to_string(i);
             sip::Message invite;
             invite.method = sip::Method::kInvite;
-            invite.call_id = {call_id, call_id};
+            invite.call_id = {call_id};
             const Question question{invite,          bench.source, i,
                                     *bench.dispatch, bench.set(),  bench.algorithm};
             if (choose(question, state)) ++placed;

@@ -103,7 +103,7 @@ void expect_same_message(std::string_view text) {
     const auto message = std::make_unique<Message>();
     parse(bytes.text(), *message);
     std::string_view rest = message->header, name;
-    HeaderField field;
+    HeaderLine field;
     while (next_header(rest, name, field)) expect_same_value(field.value, message->index);
     expect_same_uri(message->request_uri, message->index);
 }

@@ -23,7 +23,7 @@ TEST(Parser, ReadsAnInvite) {
     EXPECT_EQ(message.request_uri, "sip:bob@example.com");
     EXPECT_EQ(message.start_line, "INVITE sip:bob@example.com SIP/2.0\r\n");
     EXPECT_EQ(message.call_id.value, "3848276298220188511@192.0.2.10");
-    EXPECT_EQ(message.call_id.line, "Call-ID: 3848276298220188511@192.0.2.10\r\n");
+    EXPECT_EQ(line_of(message.call_id, message), "Call-ID: 3848276298220188511@192.0.2.10\r\n");
     EXPECT_EQ(message.from.value, "\"Alice\" <sip:alice@example.com>;tag=a1");
     EXPECT_EQ(message.to.value, "<sip:bob@example.com>");
     EXPECT_EQ(message.cseq_number, 314159u);
@@ -279,6 +279,32 @@ TEST(Parser, FindHeader) {
     EXPECT_EQ(find_header(message, "x-a").line, "X-A: 1\r\n");
     EXPECT_EQ(find_header(message, "i").value, message.call_id.value);
     EXPECT_FALSE(find_header(message, "X-B").present());
+}
+
+// A line is found by its value as it is by a walk over all of them.
+TEST(Parser, LineOf) {
+    const std::string kinds[] = {
+        std::string(kInvite),
+        with("Max", "Contact:\r\n <sip:a@b>\r\n ;q=1\r\nMax"),
+        with("Max", "m :\n\t<sip:a@b>  \n \nMax"),
+        with("Via", "Contact: <sip:a@b>\r\nVia"),
+        "SIP/2.0 200 OK\nv: SIP/2.0/UDP a\nf:f\nt:t\ni:i\nCSeq: 1 X\nm: m\n",
+        "SIP/2.0 200 OK\nv: SIP/2.0/UDP a\nf:f\nt:t\ni:i\nCSeq: 1 X\nm: m\n \n",
+    };
+    Message message;
+    for (const std::string& text : kinds) {
+        const GuardedBytes bytes(text);
+        ASSERT_EQ(parse(bytes.text(), message), Error::kNone) << text;
+        const auto expect_line = [&](const HeaderField& field, std::string_view name) {
+            const std::string_view line = find_header(message, name).line;
+            EXPECT_EQ(line_of(field, message), line) << text;
+            EXPECT_EQ(line_of(field, message).data(), line.data()) << text;
+        };
+        expect_line(message.via, "Via");
+        expect_line(message.call_id, "Call-ID");
+        expect_line(message.cseq, "CSeq");
+        expect_line(message.contact, "Contact");
+    }
 }
 
 TEST(Parser, MethodsAreCaseSensitive) {
