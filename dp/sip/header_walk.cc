@@ -78,15 +78,13 @@ HeaderLine find_header(const Message& message, std::string_view name) noexcept {
 }
 
 std::string_view line_of(const HeaderField& field, const Message& message) noexcept {
-    const TextIndex& index = message.index;
-    const char* const text = message.text.data();
-    const auto value = static_cast<std::size_t>(field.value.data() - text);
-    std::uint32_t line = 1;
-    while (index.line_ends[line] <= value) ++line;
-    std::uint32_t first = line, last = line;
-    while (first > 1 && is_blank(text[index.line_ends[first - 1]])) --first;
-    while (last + 1 < index.lines && is_blank(text[index.line_ends[last]])) ++last;
-    return between(text + index.line_ends[first - 1], text + index.line_ends[last]);
+    const auto& line_ends = message.index.line_ends;
+    std::uint32_t first = 1;
+    while (line_ends[first] <= field.value.data()) ++first;
+    std::uint32_t last = first;
+    while (first > 1 && is_blank(*line_ends[first - 1])) --first;
+    while (last + 1 < message.index.lines && is_blank(*line_ends[last])) ++last;
+    return between(line_ends[first - 1], line_ends[last]);
 }
 
 }  // namespace lb::sip

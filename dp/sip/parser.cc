@@ -161,26 +161,25 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
 // REQUIRES: index.closed.
 bool read_unfolded_headers(Message& message, FirstError& errors) noexcept {
     const TextIndex& index = message.index;
-    const char* const text = message.text.data();
-    const std::uint32_t* next = index.line_ends.data() + 1;
-    const std::uint32_t* const last = index.line_ends.data() + index.lines - 1;
-    const char* begin = text + next[-1];
+    const char* const* next = index.line_ends.data() + 1;
+    const char* const* const last = index.line_ends.data() + index.lines - 1;
+    const char* begin = next[-1];
     const auto read_odd_header = [&](const char* end) {
         if (is_blank(*begin)) return false;
         read_any_header(begin, end, message, errors);
         return true;
     };
-    const std::uint32_t* safe = last;  // as long as there are bytes enough behind a line's begin
-    const std::size_t size = message.text.size();
-    while (safe > next && safe[-2] + HeaderTable::kReadable > size) --safe;
+    const char* const* safe = last;  // as long as there are bytes enough behind a line's begin
+    constexpr std::ptrdiff_t kReadable = HeaderTable::kReadable;
+    while (safe > next && end_of(message.text) - safe[-2] < kReadable) --safe;
     while (next < safe) {
-        const char* const end = text + *next++;
+        const char* const end = *next++;
         if (!read_usual_header(begin, end, message) && !read_odd_header(end)) [[unlikely]]
             return false;
         begin = end;
     }
     while (next < last) {
-        const char* const end = text + *next++;
+        const char* const end = *next++;
         if (!read_odd_header(end)) return false;
         begin = end;
     }
@@ -190,15 +189,14 @@ bool read_unfolded_headers(Message& message, FirstError& errors) noexcept {
 // Whatever the lines are. REQUIRES: no header was read yet.
 [[gnu::noinline]] void read_any_headers(Message& message, FirstError& errors) noexcept {
     const TextIndex& index = message.index;
-    const char* const text = message.text.data();
     const std::uint32_t count = index.closed ? index.lines - 1 : index.lines;
-    const std::uint32_t* next = index.line_ends.data() + 1;
-    const std::uint32_t* const last = index.line_ends.data() + count;
-    const char* begin = text + next[-1];
+    const char* const* next = index.line_ends.data() + 1;
+    const char* const* const last = index.line_ends.data() + count;
+    const char* begin = next[-1];
     if (next < last && is_blank(*begin)) errors.note(Error::kHeaderLine);
     while (next < last) {
-        const char* end = text + *next++;
-        while (next < last && is_blank(*end)) end = text + *next++;
+        const char* end = *next++;
+        while (next < last && is_blank(*end)) end = *next++;
         read_any_header(begin, end, message, errors);
         begin = end;
     }
@@ -360,13 +358,13 @@ Error parse(std::string_view datagram, Message& message) noexcept {
         return give_up(error == Error::kNotSip ? error : Error::kTruncated);
     }
     FirstError errors;
-    errors.note(parse_start_line(between(text.data(), text.data() + index.line_ends[0]), message));
+    errors.note(parse_start_line(between(text.data(), index.line_ends[0]), message));
     if (errors.error == Error::kNotSip) return give_up(errors.error);
     if (index.too_many) return give_up(Error::kTooManyHeaders);
 
-    const char* const header_end = text.data() + index.line_ends[index.lines - 1];
+    const char* const header_end = index.line_ends[index.lines - 1];
     errors.note_unless(index.closed || header_end == end_of(text), Error::kTruncated);
-    message.header = between(text.data() + index.line_ends[0], header_end);
+    message.header = between(index.line_ends[0], header_end);
     message.body = between(header_end, end_of(text));
     read_headers(message, errors);
     check_fields(message, errors);

@@ -20,54 +20,57 @@ struct BlockMasks {
 
 // Takes the blocks of a text one after the other and says when to stop.
 struct Scanner {
-    const char* text;
     TextIndex& index;
-    std::size_t size;
+    const char* at;  // the next block
+    std::size_t block = 0;
     std::size_t lines = 0;
     std::uint64_t close_by = 0;  // the next block's bytes one or two behind a feed
 
-    [[gnu::always_inline]] inline Scanner(std::string_view whole, TextIndex& out) noexcept
-        : text(whole.data()), index(out), size(whole.size()) {
-        if (size > TextIndex::kIndexedMax) [[unlikely]]
-            size = TextIndex::kIndexedMax;
-        index.text = text;
-        index.closed = false;
-        index.too_many = size < whole.size();
+    [[gnu::always_inline]] inline Scanner(std::string_view text, TextIndex& out) noexcept
+        : index(out), at(text.data()) {
+        index.text = at;
     }
-    [[gnu::always_inline]] inline void finish(std::size_t blocks) noexcept {
+    // When nothing more is to be looked for.
+    [[gnu::always_inline]] inline void finish(std::size_t blocks, bool closed,
+                                              bool too_many) noexcept {
         index.breaks[blocks] = ~std::uint64_t{0};
         index.lines = static_cast<std::uint32_t>(lines);
+        index.closed = closed;
+        index.too_many = too_many;
     }
 
     // The next block. False when nothing more is to be looked for; all is finished then.
-    [[gnu::always_inline]] inline bool take(std::size_t block, BlockMasks masks) noexcept {
-        std::uint32_t* at = next_line_end();
+    [[gnu::always_inline]] inline bool take(BlockMasks masks) noexcept {
+        const char** to = next_line_end();
         for (std::uint64_t feeds = masks.feeds; feeds != 0; feeds &= feeds - 1) {
-            *at++ = static_cast<std::uint32_t>(block * 64 + 1) +
-                    static_cast<std::uint32_t>(std::countr_zero(feeds));
+            *to++ = at + 1 + std::countr_zero(feeds);
         }
-        return go_on(block, masks);
+        return go_on(masks);
     }
-    std::uint32_t* next_line_end() noexcept { return index.line_ends.data() + lines; }
+    const char** next_line_end() noexcept { return index.line_ends.data() + lines; }
 
-    // Counts the lines of a block whose line ends are written.
-    [[gnu::always_inline]] inline bool go_on(std::size_t block, BlockMasks masks) noexcept {
+    // The same of a block whose line ends are written.
+    [[gnu::always_inline]] inline bool go_on(BlockMasks masks) noexcept {
         index.breaks[block] = masks.breaks;
         // The empty line ends one or two bytes behind the end of the line before it: at feeds * 2
-        // or feeds * 4. Their sum is as good: it differs only behind two feeds side by side, and
-        // there the second one closes.
+        // or feeds * 4. Sums are as good: they differ only behind two feeds side by side, and there
+        // the second one closes.
         const Wide behind = Wide{masks.feeds} * 6;
         const std::uint64_t candidates =
             masks.feeds & (static_cast<std::uint64_t>(behind) | close_by);
-        if (candidates != 0 && close(block, masks.feeds, candidates)) return false;
+        if (candidates != 0) [[unlikely]] {
+            if (close(masks.feeds, candidates)) return false;
+        }
         close_by = static_cast<std::uint64_t>(behind >> 64);
         lines += static_cast<std::size_t>(std::popcount(masks.feeds));
-        if (lines <= TextIndex::kLinesMax) [[likely]]
-            return true;
-        lines = TextIndex::kLinesMax;
-        index.too_many = true;
-        finish(block + 1);
-        return false;
+        if (lines > TextIndex::kLinesMax) [[unlikely]] {
+            lines = TextIndex::kLinesMax;
+            finish(block + 1, false, true);
+            return false;
+        }
+        ++block;
+        at += 64;
+        return true;
     }
 
 private:
@@ -75,18 +78,16 @@ private:
 
     // Looks for the empty line among the feeds of a block that come one or two bytes behind
     // another one.
-    [[gnu::always_inline]] inline bool close(std::size_t block, std::uint64_t feeds,
+    [[gnu::always_inline]] inline bool close(std::uint64_t feeds,
                                              std::uint64_t candidates) noexcept {
         for (; candidates != 0; candidates &= candidates - 1) {
             const std::uint64_t bit = candidates & -candidates;
-            const char* const feed = text + block * 64 + std::countr_zero(bit);
+            const char* const feed = at + std::countr_zero(bit);
             if (feed[-1] != '\n' && (feed[-1] != '\r' || feed[-2] != '\n')) continue;
             const auto before = static_cast<std::size_t>(std::popcount(feeds & (bit - 1)));
             if (lines + before >= TextIndex::kLinesMax) return false;
             lines += before + 1;
-            index.closed = true;
-            index.too_many = false;
-            finish(block + 1);
+            finish(block + 1, true, false);
             return true;
         }
         return false;
@@ -99,20 +100,25 @@ namespace {
     return left >= 64 ? 0 : ~std::uint64_t{0} << left;
 }
 
+// Of any text; the variants below leave to it what is shorter than a block or longer than it may
+// be.
 void scan_scalar(std::string_view text, TextIndex& index) noexcept {
     Scanner scanner(text, index);
-    const std::size_t blocks = (scanner.size + 63) / 64;
-    for (std::size_t block = 0; block != blocks; ++block) {
-        const std::size_t base = block * 64, left = scanner.size - base;
+    std::size_t left = text.size() < TextIndex::kIndexedMax ? text.size() : TextIndex::kIndexedMax;
+    for (; left != 0; left -= left < 64 ? left : 64) {
         BlockMasks masks{0, behind_end(left)};
         for (std::size_t i = 0; i < 64 && i < left; ++i) {
-            const char c = text[base + i];
+            const char c = scanner.at[i];
             masks.feeds |= std::uint64_t{c == '\n'} << i;
             masks.breaks |= std::uint64_t{!is_token(c)} << i;
         }
-        if (!scanner.take(block, masks)) return;
+        if (!scanner.take(masks)) return;
     }
-    scanner.finish(blocks);
+    scanner.finish(scanner.block, false, text.size() > TextIndex::kIndexedMax);
+}
+
+bool has_odd_size(std::string_view text) noexcept {
+    return text.size() - 64 > TextIndex::kIndexedMax - 64;
 }
 
 #if defined(__x86_64__)
@@ -150,90 +156,95 @@ BlockMasks masks_sse42(const char* at) noexcept {
     return masks;
 }
 
-__attribute__((target("avx2"), always_inline)) inline BlockMasks masks_avx2(
-    const char* at) noexcept {
-    const __m256i rows =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows)));
-    const __m256i bits =
-        _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
-    const __m256i nibble = _mm256_set1_epi8(0x0f);
-    const __m256i feed = _mm256_set1_epi8('\n');
-    std::uint64_t feeds = 0, breaks = 0;
-    for (int half = 0; half < 2; ++half) {
-        __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32 * half));
-        asm("" : "+x"(bytes));  // as in Avx512::take()
-        // A byte from 0x80 on has no row: a shuffle makes zero of its low half as well.
-        const __m256i row = _mm256_shuffle_epi8(rows, bytes);
-        const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
-        const __m256i bit = _mm256_shuffle_epi8(bits, high);
-        const __m256i outside =
-            _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), _mm256_setzero_si256());
-        const __m256i is_feed = _mm256_cmpeq_epi8(bytes, feed);
-        feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(is_feed))}
-                 << (32 * half);
-        breaks |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(outside))}
-                  << (32 * half);
-    }
-    return {feeds, breaks};
-}
+#define LB_AVX2 target("avx2,bmi,bmi2,popcnt")
 
-// The line ends of a block are written three at a time whether they are there or not, so that no
-// branch depends on how many they are; there is room behind the last one.
-__attribute__((target("avx2,bmi,bmi2,popcnt"), always_inline)) inline bool take_avx2(
-    Scanner& scanner, std::size_t block, BlockMasks masks) noexcept {
-    const std::uint64_t first = block * 64 + 1;
-    std::uint32_t* at = scanner.next_line_end();
-    std::uint64_t feeds = masks.feeds;
-    for (int i = 0; i < 3; ++i) {
-        *at++ = static_cast<std::uint32_t>(first + _tzcnt_u64(feeds));
-        feeds &= feeds - 1;
+// What every block needs, in registers.
+struct Avx2 {
+    __m256i rows, bits, nibble, feed;
+
+    __attribute__((LB_AVX2, always_inline)) inline Avx2() noexcept {
+        rows = twice(kTokenRows);
+        bits = twice(kHighBits);
+        nibble = _mm256_set1_epi8(0x0f);
+        feed = _mm256_set1_epi8('\n');
     }
-    for (; feeds != 0; feeds &= feeds - 1) [[unlikely]] {
-            *at++ = static_cast<std::uint32_t>(first + _tzcnt_u64(feeds));
+
+    __attribute__((LB_AVX2, always_inline)) inline BlockMasks masks(const char* at) const noexcept {
+        std::uint64_t feeds = 0, breaks = 0;
+        for (int half = 0; half < 2; ++half) {
+            __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32 * half));
+            asm("" : "+x"(bytes));  // as in Avx512::take()
+            // A byte from 0x80 on has no row: a shuffle makes zero of its low half as well.
+            const __m256i row = _mm256_shuffle_epi8(rows, bytes);
+            const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+            const __m256i bit = _mm256_shuffle_epi8(bits, high);
+            const __m256i outside =
+                _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), _mm256_setzero_si256());
+            const __m256i is_feed = _mm256_cmpeq_epi8(bytes, feed);
+            feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(is_feed))}
+                     << (32 * half);
+            breaks |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(outside))}
+                      << (32 * half);
         }
-    return scanner.go_on(block, masks);
-}
+        return {feeds, breaks};
+    }
 
-// What is left at the end of a text is less than a block: the last 64 bytes of it are read, and
-// those that were taken before are shifted out of their masks. REQUIRES: there are 64.
-struct LastBlock {
-    const char* bytes;
-    std::size_t left;
-
-    [[gnu::always_inline]] inline LastBlock(const Scanner& scanner, std::size_t block) noexcept
-        : bytes(scanner.text + scanner.size - 64), left(scanner.size - block * 64) {}
-    [[gnu::always_inline]] inline BlockMasks shifted(BlockMasks masks) const noexcept {
-        return {masks.feeds >> (64 - left), masks.breaks >> (64 - left) | behind_end(left)};
+private:
+    __attribute__((LB_AVX2, always_inline)) static inline __m256i twice(
+        const std::array<std::uint8_t, 16>& bytes) noexcept {
+        return _mm256_broadcastsi128_si256(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data())));
     }
 };
 
-void scan_sse42(std::string_view text, TextIndex& index) noexcept {
-    if (text.size() < 64) [[unlikely]]
-        return scan_scalar(text, index);
-    Scanner scanner(text, index);
-    std::size_t block = 0;
-    const std::size_t whole = scanner.size / 64;
-    do {
-        if (!scanner.take(block, masks_sse42(text.data() + block * 64))) return;
-    } while (++block != whole);
-    const LastBlock last(scanner, block);
-    if (last.left == 0) return scanner.finish(block);
-    if (scanner.take(block, last.shifted(masks_sse42(last.bytes)))) scanner.finish(block + 1);
+// The line ends of a block are written three at a time whether they are there or not, so that no
+// branch depends on how many they are; there is room behind the last one.
+__attribute__((LB_AVX2, always_inline)) inline bool take_avx2(Scanner& scanner,
+                                                              BlockMasks masks) noexcept {
+    const char** const to = scanner.next_line_end();
+    std::uint64_t feeds = masks.feeds;
+    const auto write_next = [&](std::size_t i) __attribute__((target("bmi"), always_inline)) {
+        to[i] = scanner.at + 1 + _tzcnt_u64(feeds);
+        feeds &= feeds - 1;
+    };
+    write_next(0);
+    write_next(1);
+    write_next(2);
+    for (std::size_t i = 3; feeds != 0; ++i) [[unlikely]] write_next(i);
+    return scanner.go_on(masks);
 }
 
-__attribute__((target("avx2,bmi,bmi2,popcnt"))) void scan_avx2(std::string_view text,
-                                                               TextIndex& index) noexcept {
-    if (text.size() < 64) [[unlikely]]
+// What is left at the end of a text is less than a block: the last 64 bytes of it are read, and
+// those that were taken before are shifted out of their masks.
+[[gnu::always_inline]] inline BlockMasks shifted(BlockMasks masks, std::size_t left) noexcept {
+    return {masks.feeds >> (64 - left), masks.breaks >> (64 - left) | behind_end(left)};
+}
+
+void scan_sse42(std::string_view text, TextIndex& index) noexcept {
+    if (has_odd_size(text)) [[unlikely]]
         return scan_scalar(text, index);
     Scanner scanner(text, index);
-    std::size_t block = 0;
-    const std::size_t whole = scanner.size / 64;
+    const char* const last = end_of(text) - 64;
     do {
-        if (!take_avx2(scanner, block, masks_avx2(text.data() + block * 64))) return;
-    } while (++block != whole);
-    const LastBlock last(scanner, block);
-    if (last.left == 0) return scanner.finish(block);
-    if (take_avx2(scanner, block, last.shifted(masks_avx2(last.bytes)))) scanner.finish(block + 1);
+        if (!scanner.take(masks_sse42(scanner.at))) return;
+    } while (scanner.at <= last);
+    const auto left = static_cast<std::size_t>(last + 64 - scanner.at);
+    if (left == 0 || scanner.take(shifted(masks_sse42(last), left)))
+        scanner.finish(scanner.block, false, false);
+}
+
+__attribute__((LB_AVX2)) void scan_avx2(std::string_view text, TextIndex& index) noexcept {
+    if (has_odd_size(text)) [[unlikely]]
+        return scan_scalar(text, index);
+    Scanner scanner(text, index);
+    const Avx2 constants;
+    const char* const last = end_of(text) - 64;
+    do {
+        if (!take_avx2(scanner, constants.masks(scanner.at))) return;
+    } while (scanner.at <= last);
+    const auto left = static_cast<std::size_t>(last + 64 - scanner.at);
+    if (left == 0 || take_avx2(scanner, shifted(constants.masks(last), left)))
+        scanner.finish(scanner.block, false, false);
 }
 
 constexpr auto kPlaces = [] {
@@ -263,7 +274,7 @@ struct Avx512 {
     // One block. Where its feeds are is written without a loop: sixteen at most, and that is nearly
     // always all.
     __attribute__((LB_AVX512, always_inline)) inline bool take(
-        Scanner& scanner, std::size_t block, __m512i bytes, std::uint64_t outside) const noexcept {
+        Scanner& scanner, __m512i bytes, std::uint64_t outside) const noexcept {
         // In a register: g++ reads the block from memory three times otherwise, and a block that
         // lies across two cache lines costs twice each time.
         asm("" : "+v"(bytes));
@@ -273,30 +284,36 @@ struct Avx512 {
         const BlockMasks masks{_mm512_cmpeq_epi8_mask(bytes, feed),
                                _mm512_testn_epi8_mask(row, bit) | outside};
         if (std::popcount(masks.feeds) > 16) [[unlikely]]
-            return scanner.take(block, masks);
+            return scanner.take(masks);
         const __m512i found = _mm512_maskz_compress_epi8(masks.feeds, places);
-        const __m512i first = _mm512_set1_epi32(static_cast<int>(block * 64 + 1));
+        const __m512i first = _mm512_set1_epi64(reinterpret_cast<long long>(scanner.at + 1));
         const __m128i low = __builtin_shufflevector(found, found, 0, 1);
-        const __m512i ends = _mm512_add_epi32(_mm512_maskz_cvtepu8_epi32(kAll, low), first);
-        _mm512_storeu_si512(scanner.next_line_end(), ends);
-        return scanner.go_on(block, masks);
+        const __m128i high_half = _mm_unpackhi_epi64(low, low);
+        const auto write = [&](const char** to, __m128i eight) __attribute__((LB_AVX512)) {
+            const __m512i wide = _mm512_maskz_cvtepu8_epi64(0xff, eight);
+            _mm512_storeu_si512(to, _mm512_add_epi64(wide, first));
+        };
+        write(scanner.next_line_end(), low);
+        write(scanner.next_line_end() + 8, high_half);
+        return scanner.go_on(masks);
     }
 };
 
 // 64 bytes a step; a masked load does not touch what is behind the end.
 __attribute__((LB_AVX512)) void scan_avx512(std::string_view text, TextIndex& index) noexcept {
+    if (has_odd_size(text)) [[unlikely]]
+        return scan_scalar(text, index);
     Scanner scanner(text, index);
     const Avx512 constants;
-    std::size_t block = 0;
-    for (; block != scanner.size / 64; ++block) {
-        const __m512i bytes = _mm512_loadu_si512(text.data() + block * 64);
-        if (!constants.take(scanner, block, bytes, 0)) return;
-    }
-    const std::size_t left = scanner.size - block * 64;
-    if (left == 0) return scanner.finish(block);
+    const char* const last = end_of(text) - 64;
+    do {
+        if (!constants.take(scanner, _mm512_loadu_si512(scanner.at), 0)) return;
+    } while (scanner.at <= last);
+    const auto left = static_cast<std::size_t>(last + 64 - scanner.at);
     const std::uint64_t outside = behind_end(left);
-    const __m512i bytes = _mm512_maskz_loadu_epi8(~outside, text.data() + block * 64);
-    if (constants.take(scanner, block, bytes, outside)) scanner.finish(block + 1);
+    if (left == 0 ||
+        constants.take(scanner, _mm512_maskz_loadu_epi8(~outside, scanner.at), outside))
+        scanner.finish(scanner.block, false, false);
 }
 
 #endif

@@ -26,9 +26,9 @@ struct TextIndex {
     static constexpr std::size_t kIndexedMax = std::size_t{64} * 1024;  // bytes of text
     static_assert(kDatagramMax <= kIndexedMax);
 
-    // line_ends[i] is the offset behind the LF of line i. Line 0 is the start line; if `closed`,
-    // the last one is the empty line. Entries behind `lines` are not set.
-    std::array<std::uint32_t, kLinesMax + 66> line_ends;
+    // line_ends[i] is right behind the LF of line i. Line 0 is the start line; if `closed`, the
+    // last one is the empty line. Entries behind `lines` are not set.
+    std::array<const char*, kLinesMax + 66> line_ends;
     std::uint32_t lines = 0;
     bool closed = false;    // the empty line was found
     bool too_many = false;  // more lines or bytes than there is room for
@@ -65,7 +65,7 @@ struct TextIndex {
 };
 
 // Fills `index` by the widest variant that this CPU has, chosen once at start.
-// REQUIRES: text.size() < 2**32, and that line 0 is not empty.
+// REQUIRES: line 0 is not empty.
 void scan_header(std::string_view text, TextIndex& index) noexcept;
 
 // The variants by name, for tests and benchmarks. Null when this CPU has not what it needs.
