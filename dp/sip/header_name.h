@@ -8,8 +8,8 @@
 #include <cstring>
 #include <string_view>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__SSE4_1__)
+#include <smmintrin.h>
 #endif
 
 #include "dp/sip/message.h"
@@ -37,7 +37,7 @@ enum class Header : std::uint8_t {
     kCount,
 };
 
-// Where Message keeps the first header field of a kind: an offset, or 0.
+// Where Message keeps the first header field of a kind: an offset, or 0, where the text is.
 constexpr std::uint16_t slot_of(Header header) noexcept {
     switch (header) {
         case Header::kVia:
@@ -67,6 +67,7 @@ constexpr std::uint16_t slot_of(Header header) noexcept {
         case Header::kProxyAuthorization:
             return offsetof(Message, proxy_authorization);
         default:
+            static_assert(offsetof(Message, text) == 0);
             return 0;
     }
 }
@@ -170,17 +171,18 @@ inline constexpr Name kProxyAuthorization("proxy-authorization");
 }
 
 // The same for lines as they usually are: a whole name, its colon and one space right behind it,
-// told by one look at its first three characters and one compare of sixteen bytes.
+// told by one look at its first characters and one compare of sixteen bytes.
 class HeaderTable {
 public:
-    // Names with the same first three characters follow each other by `next`.
+    // Names that begin alike follow each other by `next`.
     struct alignas(16) Entry {
-        std::array<std::uint8_t, 16> name{};  // lower case, with colon and space; 0xff behind that
-        std::array<std::uint8_t, 16> fold{};  // 0x20 under letters; 0xff behind the space
-        std::uint64_t size = 0;               // with colon and space
-        std::uint16_t slot = 0;               // offset in Message of its HeaderField
-        std::uint16_t next = 0;               // offset of the entry to try then; 0: none
-        Header header = Header::kOther;
+        std::array<std::uint8_t, 16> name{};     // lower case, with colon and space
+        std::array<std::uint8_t, 16> counts{};   // its bits that count: not a letter's case
+        std::array<std::uint8_t, 16> letters{};  // the same of the name without colon and space
+        std::uint64_t size = 0;                  // with colon and space
+        std::uint16_t slot = 0;                  // as slot_of() has it
+        std::uint16_t next = 0;                  // offset of the entry to try then; 0: none
+        Header header = Header::kOther;  // kOther: a longer name, of which this is the front
     };
     static constexpr std::size_t kReadable = 16;  // bytes that find() looks at
 
@@ -195,27 +197,27 @@ public:
         add("max-forwards: ", Header::kMaxForwards);
         add("content-length: ", Header::kContentLength);
         add("contact: ", Header::kContact);
+        add("route: ", Header::kRoute);
         add("record-route: ", Header::kRecordRoute);
         add("require: ", Header::kRequire);
         add("proxy-require: ", Header::kProxyRequire);
         add("authorization: ", Header::kAuthorization);
-        add_never_usual("route:");           // Message keeps more than one
-        add_never_usual("proxy-authoriza");  // too long for one compare
+        add("proxy-authorizat", Header::kOther);
     }
 
-    // kUsual: `entry` is the header's. kOther: a header that Message does not need. kUnusual:
-    // neither is certain, classify() tells. REQUIRES: kReadable readable bytes.
+    // kUsual: the line begins as `entry` says. kOther: a header that Message does not need.
+    // kUnusual: neither is certain, classify() tells. REQUIRES: kReadable readable bytes.
     [[gnu::always_inline]] inline Match find(const char* line, const Entry*& entry) const noexcept {
-        std::uint32_t word;
-        std::memcpy(&word, line, 4);
+        std::uint64_t word;
+        std::memcpy(&word, line, 8);
         std::size_t offset = buckets_[bucket_of(word)];
         while (offset != 0) {
             entry = entry_at(offset);
-            const unsigned unlike = differences(line, *entry);
-            if (unlike == 0) [[likely]]
+            const Difference difference(line, entry->name);
+            if (!difference.among(entry->counts)) [[likely]]
                 return Match::kUsual;
-            // Equal up to the colon: there may be a blank in front of it, or none behind it.
-            if (static_cast<std::size_t>(__builtin_ctz(unlike)) + 2 >= entry->size) [[unlikely]]
+            // There may be a blank in front of the colon, or none behind it.
+            if (!difference.among(entry->letters)) [[unlikely]]
                 return Match::kUnusual;
             offset = entry->next;
         }
@@ -225,68 +227,77 @@ public:
 private:
     static constexpr std::size_t kBuckets = 128;
 
-    // Of the first three characters, in any letter case: the factor leaves no trace of the fourth
-    // one. It was searched for: headers that Message does not need, but phones send, share no
-    // bucket with ours unless they begin alike.
-    static constexpr std::size_t bucket_of(std::uint32_t word) noexcept {
-        return (word | 0x202020) * (std::uint32_t{0x21167d} << 8) >> 25;
+    // Of the first three characters, in any letter case, and one bit of the fifth, in which Contact
+    // and Content-Length differ. The factor was searched for: headers that Message does not need,
+    // but phones send, share no bucket with ours unless they begin alike.
+    static constexpr std::uint64_t kFifth = std::uint64_t{4} << 32;
+    static constexpr std::size_t bucket_of(std::uint64_t word) noexcept {
+        return (word & (kFifth | 0xdfdfdf)) * 0xadb1b9e29c28a159 >> 57;
     }
 
     // Of a line that no entry fits: a compact name ("t:"), or a blank or line end among the first
     // three characters ("to :").
-    static constexpr bool may_be_ours(std::uint32_t word) noexcept {
+    static constexpr bool may_be_ours(std::uint64_t word) noexcept {
         if ((word & 0x404040) == 0x404040) return false;  // as all letters have, and no such byte
         const bool compact = (word & 0xff00) == ':' << 8;
         const bool blank = ((word - 0x212121) & ~word & 0x808080) != 0;  // a byte below 0x21
         return compact || blank;
     }
 
-    // A bit for each byte that is not the entry's.
-    static unsigned differences(const char* line, const Entry& entry) noexcept {
-#if defined(__SSE2__)
-        const auto load = [](const void* at) {
-            return _mm_load_si128(static_cast<const __m128i*>(at));
-        };
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(line));
-        const __m128i folded = _mm_or_si128(bytes, load(entry.fold.data()));
-        const __m128i same = _mm_cmpeq_epi8(folded, load(entry.name.data()));
-        return static_cast<unsigned>(_mm_movemask_epi8(same)) ^ 0xffff;
-#else
-        unsigned unlike = 0;
-        for (unsigned i = 0; i < 16; ++i) {
-            const auto byte = static_cast<std::uint8_t>(line[i]);
-            unlike |= static_cast<unsigned>((byte | entry.fold[i]) != entry.name[i]) << i;
+    // Between a line and a name, bit by bit.
+    class Difference {
+    public:
+#if defined(__SSE4_1__)
+        Difference(const char* line, const std::array<std::uint8_t, 16>& name) noexcept
+            : bits_(_mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(line)),
+                                  load(name))) {}
+        bool among(const std::array<std::uint8_t, 16>& bits) const noexcept {
+            return _mm_testz_si128(bits_, load(bits)) == 0;
         }
-        return unlike;
-#endif
-    }
 
-    // What begins so is never kUsual: classify() tells.
-    consteval void add_never_usual(std::string_view front) {
-        add(front, Header::kBroken);
-        entries_[used_].name[15] = 0;  // unlike whatever is there
-        entries_[used_].fold[15] = 0xff;
-        entries_[used_].size = front.size();
-    }
+    private:
+        static __m128i load(const std::array<std::uint8_t, 16>& bytes) noexcept {
+            return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes.data()));
+        }
+        __m128i bits_;
+#else
+        Difference(const char* line, const std::array<std::uint8_t, 16>& name) noexcept {
+            std::memcpy(bits_.data(), line, 16);
+            for (std::size_t i = 0; i < 16; ++i) bits_[i] ^= name[i];
+        }
+        bool among(const std::array<std::uint8_t, 16>& bits) const noexcept {
+            unsigned found = 0;
+            for (std::size_t i = 0; i < 16; ++i) found |= bits_[i] & bits[i];
+            return found != 0;
+        }
+
+    private:
+        std::array<std::uint8_t, 16> bits_;
+#endif
+    };
 
     consteval void add(std::string_view name, Header header) {
         Entry& entry = entries_[++used_];
-        entry.name.fill(0xff);
-        entry.fold.fill(0xff);
+        const std::size_t letters = name.ends_with(": ") ? name.size() - 2 : name.size();
+        std::uint64_t word = 0;
         for (std::size_t i = 0; i < name.size(); ++i) {
-            entry.name[i] = static_cast<std::uint8_t>(name[i]);
-            entry.fold[i] = is_letter(name[i]) ? 0x20 : 0;
+            const auto byte = static_cast<std::uint8_t>(name[i]);
+            entry.name[i] = byte;
+            entry.counts[i] = is_letter(name[i]) ? 0xdf : 0xff;
+            if (i < letters) entry.letters[i] = entry.counts[i];
+            if (i < 8) word |= std::uint64_t{byte} << (8 * i);
         }
         entry.size = name.size();
         entry.header = header;
         entry.slot = slot_of(header);
-        std::uint32_t word = 0;
-        for (std::size_t i = 0; i < 3; ++i) {
-            word |= static_cast<std::uint32_t>(entry.name[i]) << (8 * i);
-        }
+        const auto own = static_cast<std::uint16_t>(used_ * sizeof(Entry));
         std::uint16_t& first = buckets_[bucket_of(word)];
         entry.next = first;
-        first = static_cast<std::uint16_t>(used_ * sizeof(Entry));
+        first = own;
+        if (letters > 4) return;
+        std::uint16_t& other = buckets_[bucket_of(word ^ kFifth)];  // its fifth is any character
+        if (other != entry.next) throw "names share a bucket, but not both of theirs";
+        other = own;
     }
 
     // Offsets, not numbers: what is found is looked at with no arithmetic in between.

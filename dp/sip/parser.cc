@@ -136,6 +136,20 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
     keep(start.header, {between(begin, end), value}, message, errors);
 }
 
+// Of a field whose place is taken: by one before it, or because Message keeps several. False: it is
+// for read_any_header() to judge.
+[[gnu::always_inline]] inline bool keep_further(Header header, const HeaderLine& line,
+                                                Message& message) noexcept {
+    if (header == Header::kVia && !message.second_via.present()) {
+        message.second_via.value = line.value;
+        ++message.via_lines;
+        return true;
+    }
+    if (header != Header::kRoute || message.routes_count == kRoutesMax) return false;
+    message.routes[message.routes_count++] = line;
+    return true;
+}
+
 // The same as read_any_header() for what a line usually is, one space behind the colon and CR LF
 // behind the value: true, if it is so. REQUIRES: a line with its end; HeaderTable::kReadable
 // readable bytes from its begin on.
@@ -145,15 +159,12 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
     const HeaderTable::Entry* entry;
     const Match match = kHeaderTable.find(begin, entry);
     if (match != Match::kUsual) return match == Match::kOther;
-    const char* const value = begin + entry->size;
-    if (value[0] <= ' ' || end[-2] != '\r' || end[-3] <= ' ') return false;
-    HeaderField* place = &slot_at(message, entry->slot);
-    if (place->present()) [[unlikely]] {
-        if (entry->header != Header::kVia || message.second_via.present()) return false;
-        place = &message.second_via;
-        ++message.via_lines;
-    }
-    place->value = between(value, end - 2);
+    const std::string_view value = between(begin + entry->size, end - 2);
+    if (value.data()[0] <= ' ' || end[-2] != '\r' || end[-3] <= ' ') return false;
+    HeaderField& place = slot_at(message, entry->slot);
+    if (place.present()) [[unlikely]]
+        return keep_further(entry->header, {between(begin, end), value}, message);
+    place.value = value;
     return true;
 }
 
