@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "dp/base/bits.h"
 #include "dp/sip/scan.h"
 
 namespace lb::sip {
@@ -24,7 +25,7 @@ public:
             at_ = last_ + 1;
             while ((bits_ = index_.breaks_at(at_)) == 0) at_ += TextIndex::kBitsAtOnce;
         }
-        last_ = at_ + __builtin_ctzll(bits_);
+        last_ = at_ + lowest_bit(bits_);
         bits_ &= bits_ - 1;
         return last_;
     }
@@ -45,7 +46,7 @@ public:
 
     // REQUIRES: a break is left.
     [[gnu::always_inline]] const char* next() noexcept {
-        const char* const found = from_ + __builtin_ctzll(bits_);
+        const char* const found = from_ + lowest_bit(bits_);
         bits_ &= bits_ - 1;
         return found;
     }
@@ -59,7 +60,7 @@ private:
 // may be a break or not. REQUIRES: as next_break().
 inline const char* near_break(const char* at, const TextIndex& index) noexcept {
     constexpr auto kUnseen = std::uint64_t{1} << TextIndex::kBitsAtOnce;
-    return at + __builtin_ctzll(index.breaks_at(at) | kUnseen);
+    return at + lowest_bit(index.breaks_at(at) | kUnseen);
 }
 
 }  // namespace lb::sip

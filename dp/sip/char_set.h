@@ -12,6 +12,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "dp/base/bits.h"
+
 #if defined(__SSSE3__)
 #include <tmmintrin.h>
 #endif
@@ -47,12 +49,12 @@ public:
 #if defined(__SSSE3__)
         for (; end - at >= 16; at += 16) {
             const unsigned found = mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-            if (found != 0) return at + __builtin_ctz(found);
+            if (found != 0) return at + lowest_bit(found);
         }
         const auto left = static_cast<unsigned>(end - at);
         if (left == 0) return end;
         const unsigned found = mask(load_tail(at, left)) & ((1U << left) - 1);
-        return found != 0 ? at + __builtin_ctz(found) : end;
+        return found != 0 ? at + lowest_bit(found) : end;
 #else
         while (at != end && !has(*at)) ++at;
         return at;
@@ -63,7 +65,7 @@ public:
     [[gnu::always_inline]] const char* find_in_16(const char* at) const noexcept {
 #if defined(__SSSE3__)
         const unsigned found = mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-        return found != 0 ? at + static_cast<unsigned>(__builtin_ctz(found)) : nullptr;
+        return found != 0 ? at + lowest_bit(found) : nullptr;
 #else
         const char* const found = find(at, at + 16);
         return found != at + 16 ? found : nullptr;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "dp/base/bits.h"
 #include "dp/base/limits.h"
 
 namespace lb::sip {
@@ -42,7 +43,7 @@ struct TextIndex {
                 at += kBitsAtOnce;
                 bits = breaks_at(at);
             }
-        return at + __builtin_ctzll(bits);
+        return at + lowest_bit(bits);
     }
 
     // Bit i is set if at[i] is a break; so much for i < kBitsAtOnce, higher bits are 0 or true.

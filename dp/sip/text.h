@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "dp/base/bits.h"
 #include "dp/sip/chars.h"
 #include "dp/sip/scan.h"
 
@@ -65,7 +66,7 @@ struct Cursor {
                 bits = index->breaks_at(at);
                 continue;
             }
-            const char* const found = at + __builtin_ctzll(bits);
+            const char* const found = at + lowest_bit(bits);
             if (found >= end) break;
             if (stops.has(*found)) {
                 at = found;
@@ -156,13 +157,13 @@ inline bool take_param(Cursor& cursor, Param& param) noexcept {
     std::uint64_t breaks = index.breaks_at(at + 1);
     if (breaks == 0) [[unlikely]]
         return false;
-    const char* const name_end = at + 1 + __builtin_ctzll(breaks);
+    const char* const name_end = at + 1 + lowest_bit(breaks);
     const char* value = name_end;
     const char* param_end = name_end;
     if (name_end < end && *name_end == '=') {
         value = name_end + 1;
         breaks &= breaks - 1;
-        param_end = breaks != 0 ? at + 1 + __builtin_ctzll(breaks) : index.next_break(value);
+        param_end = breaks != 0 ? at + 1 + lowest_bit(breaks) : index.next_break(value);
     }
     if (param_end > end || name_end == at + 1) return false;
     if (param_end != end && *param_end != ';') return false;
@@ -238,8 +239,7 @@ inline bool parse_port(std::string_view text, std::uint16_t& port) noexcept {
     std::uint64_t digits;
     std::memcpy(&digits, at, 8);
     digits ^= 0x3030303030303030;
-    const auto high_bit =
-        static_cast<unsigned>(__builtin_ctzll(no_digits(digits) | std::uint64_t{1} << 63));
+    const auto high_bit = lowest_bit(no_digits(digits) | std::uint64_t{1} << 63);
     at += high_bit / 8;
     return join_digits(digits << (63 - high_bit) << 8);
 }
