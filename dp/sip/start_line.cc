@@ -105,8 +105,8 @@ Error parse_status_line(std::string_view line, Message& message) noexcept {
 }
 
 // Walks over "sip:user@host[:port][;params]" from `uri` on; the walk has just come there. False
-// when there is anything else in it.
-// REQUIRES: `end` is a break, and seven readable bytes are behind it.
+// when there is anything else in it. REQUIRES: nine readable bytes behind `end`, which is a space
+// and may lie in front of `uri`.
 template <class Walk>
 [[gnu::always_inline]] inline bool is_plain_uri(const char* uri, const char* end,
                                                 Walk walk) noexcept {
@@ -140,9 +140,10 @@ template <class Walk>
     const char* const method_end = walk.next();
     const auto method_size = static_cast<std::size_t>(method_end - line.data());
     const char* const uri = method_end + 1;
-    if (method_size - 1 > 7 || *method_end != ' ' || uri >= uri_end) return false;
+    if (method_size - 1 > 7 || *method_end != ' ') return false;
     message.plain_uri = is_plain_uri(uri, uri_end, walk);
     if (!message.plain_uri) {
+        if (uri >= uri_end) return false;
         for (const char* at = walk.next(); at != uri_end; at = walk.next()) {
             if (kForeign.has(*at)) return false;
         }
@@ -155,10 +156,12 @@ template <class Walk>
     return true;
 }
 
-// Where " SIP/2.0" and a line end begin; null when the line does not end so.
+// What stands behind the Request-URI.
+constexpr std::string_view kUsualEnd = " SIP/2.0\r\n";
+
+// Where it begins; null when the line does not end so.
 [[gnu::always_inline]] inline const char* usual_uri_end(std::string_view line) noexcept {
-    constexpr std::string_view kEnd = " SIP/2.0\r\n";
-    return line.ends_with(kEnd) ? end_of(line) - kEnd.size() : nullptr;
+    return line.ends_with(kUsualEnd) ? end_of(line) - kUsualEnd.size() : nullptr;
 }
 
 Error parse_request_line(std::string_view line, Message& message) noexcept {
@@ -224,10 +227,9 @@ Method method_of(std::string_view token) noexcept {
 
 Error parse_start_line(std::string_view line, Message& message) noexcept {
     message.start_line = line;
-    const char* const uri_end = usual_uri_end(line);
-    if (uri_end != nullptr && uri_end - line.data() < 64) {
+    if (line.size() - kUsualEnd.size() < 64 && line.ends_with(kUsualEnd)) [[likely]] {
         const ShortBreakWalk walk(line.data(), message.index.breaks[0]);
-        if (take_usual_request_line(line, uri_end, walk, message)) return Error::kNone;
+        if (take_usual_request_line(line, usual_uri_end(line), walk, message)) return Error::kNone;
     }
     return parse_other(line, message);
 }
