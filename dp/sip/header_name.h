@@ -208,40 +208,49 @@ public:
     // kUsual: the line begins as `entry` says. kOther: a header that Message does not need.
     // kUnusual: neither is certain, classify() tells. REQUIRES: kReadable readable bytes.
     [[gnu::always_inline]] inline Match find(const char* line, const Entry*& entry) const noexcept {
-        std::uint64_t word;
-        std::memcpy(&word, line, 8);
-        std::size_t offset = buckets_[bucket_of(word)];
-        while (offset != 0) {
+        std::uint64_t begin;
+        std::memcpy(&begin, line, 8);
+        begin &= kBegin;
+        const std::size_t offset = buckets_[bucket_of(begin)];
+        if (offset != 0) [[likely]] {  // ours have the shorter way: they are read further
             entry = entry_at(offset);
-            const Difference difference(line, entry->name);
-            if (!difference.among(entry->counts)) [[likely]]
-                return Match::kUsual;
-            // There may be a blank in front of the colon, or none behind it.
-            if (!difference.among(entry->letters)) [[unlikely]]
-                return Match::kUnusual;
-            offset = entry->next;
+            Difference difference(line, entry->name);
+            while (difference.among(entry->counts)) [[unlikely]] {
+                    // There may be a blank in front of the colon, or none behind it.
+                    if (!difference.among(entry->letters)) return Match::kUnusual;
+                    if (entry->next == 0) return others_match(line, begin);
+                    const Entry* const other = entry_at(entry->next);
+                    difference.move(entry->name, other->name);
+                    entry = other;
+                }
+            return Match::kUsual;
         }
-        return may_be_ours(word) ? Match::kUnusual : Match::kOther;
+        return others_match(line, begin);
     }
 
 private:
     static constexpr std::size_t kBuckets = 128;
 
-    // Of the first three characters, in any letter case, and one bit of the fifth, in which Contact
-    // and Content-Length differ. The factor was searched for: headers that Message does not need,
-    // but phones send, share no bucket with ours unless they begin alike.
+    // The first three characters, in any letter case, and one bit of the fifth, in which Contact
+    // and Content-Length differ.
     static constexpr std::uint64_t kFifth = std::uint64_t{4} << 32;
-    static constexpr std::size_t bucket_of(std::uint64_t word) noexcept {
-        return (word & (kFifth | 0xdfdfdf)) * 0xadb1b9e29c28a159 >> 57;
+    static constexpr std::uint64_t kBegin = kFifth | 0xdfdfdf;
+
+    // The factor was searched for: headers that Message does not need, but phones send, share no
+    // bucket with ours unless they begin alike.
+    static constexpr std::size_t bucket_of(std::uint64_t begin) noexcept {
+        return begin * 0xadb1b9e29c28a159 >> 57;
     }
 
-    // Of a line that no entry fits: a compact name ("t:"), or a blank or line end among the first
-    // three characters ("to :").
-    static constexpr bool may_be_ours(std::uint64_t word) noexcept {
-        if ((word & 0x404040) == 0x404040) return false;  // as all letters have, and no such byte
-        const bool compact = (word & 0xff00) == ':' << 8;
-        const bool blank = ((word - 0x212121) & ~word & 0x808080) != 0;  // a byte below 0x21
-        return compact || blank;
+    // Of a line that no entry fits. It is ours if it has a compact name ("t:"), or perhaps if there
+    // is a blank or line end among the first three characters ("to :").
+    static Match others_match(const char* line, std::uint64_t begin) noexcept {
+        constexpr std::uint64_t kLetters = 0x404040;  // all of them have that bit
+        if ((begin & kLetters) == kLetters) [[likely]]
+            return Match::kOther;
+        const auto is_odd = [](char c) { return static_cast<std::uint8_t>(c) <= ' '; };
+        const bool ours = line[1] == ':' || is_odd(line[0]) || is_odd(line[1]) || is_odd(line[2]);
+        return ours ? Match::kUnusual : Match::kOther;
     }
 
     // Between a line and a name, bit by bit.
@@ -253,6 +262,11 @@ private:
                                   load(name))) {}
         bool among(const std::array<std::uint8_t, 16>& bits) const noexcept {
             return _mm_testz_si128(bits_, load(bits)) == 0;
+        }
+        // Of the same line, to another name. The line is loaded by that of the first name alone.
+        void move(const std::array<std::uint8_t, 16>& from,
+                  const std::array<std::uint8_t, 16>& to) noexcept {
+            bits_ = _mm_xor_si128(bits_, _mm_xor_si128(load(from), load(to)));
         }
 
     private:
@@ -269,6 +283,11 @@ private:
             unsigned found = 0;
             for (std::size_t i = 0; i < 16; ++i) found |= bits_[i] & bits[i];
             return found != 0;
+        }
+        void move(const std::array<std::uint8_t, 16>& from,
+                  const std::array<std::uint8_t, 16>& to) noexcept {
+            for (std::size_t i = 0; i < 16; ++i)
+                bits_[i] = static_cast<std::uint8_t>(bits_[i] ^ from[i] ^ to[i]);
         }
 
     private:
@@ -291,11 +310,12 @@ private:
         entry.header = header;
         entry.slot = slot_of(header);
         const auto own = static_cast<std::uint16_t>(used_ * sizeof(Entry));
-        std::uint16_t& first = buckets_[bucket_of(word)];
+        std::uint16_t& first = buckets_[bucket_of(word & kBegin)];
         entry.next = first;
         first = own;
         if (letters > 4) return;
-        std::uint16_t& other = buckets_[bucket_of(word ^ kFifth)];  // its fifth is any character
+        std::uint16_t& other =
+            buckets_[bucket_of((word ^ kFifth) & kBegin)];  // its fifth is any character
         if (other != entry.next) throw "names share a bucket, but not both of theirs";
         other = own;
     }

@@ -77,10 +77,10 @@ struct NameAddr {
 struct alignas(64) Message {
     std::string_view text;    // the message: start line to the end of the body by Content-Length
     std::string_view header;  // behind the start line up to and including the empty line
-    // From here on parse() clears what an earlier message left.
     std::string_view body;
     std::string_view start_line;  // with its line end
 
+    // From here on parse() clears what an earlier message left.
     bool reply = false;
     // Requests
     Method method = Method::kOther;
