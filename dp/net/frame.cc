@@ -303,9 +303,10 @@ std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
     LB_ASSERT(headers.source.address.family() == headers.target.address.family());
     LB_ASSERT(udp_length <= (ipv4 ? 65535 - kIpv4Header : 65535));
     if (ipv4 && headers.vlan == kNoVlan && mode != ChecksumMode::kOffload) {
-        write_plain_headers(headers.source_mac, headers.target_mac, headers.source, headers.target,
+        write_plain_headers(headers.source, headers.target,
                             {headers.ttl, headers.dscp, headers.ip_id}, payload, payload_size,
                             payload_sum);
+        write_ethernet(headers, kEtherTypeIpv4, payload - kUdpHeader - kIpv4Header);
         return kPlainHeaders;
     }
 

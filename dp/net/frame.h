@@ -3,6 +3,8 @@
 // Ethernet (one VLAN tag at most), IPv4 with options, IPv6 with extension headers, UDP: bytes in,
 // views out, and the way back.
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -105,16 +107,35 @@ std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* 
                                        std::size_t payload_size,
                                        std::uint16_t payload_sum) noexcept;
 
-// The same for what nearly all datagrams are, IPv4 without a tag, from the pieces. `payload_sum` is
-// raw. REQUIRES: as above; both addresses IPv4.
+// For what nearly all datagrams are, IPv4 without a tag, in pieces.
 inline constexpr std::size_t kPlainHeaders = kEthernetHeader + kIpv4Header + kUdpHeader;
+
+// The Ethernet header of such a frame, to be stored whole: two bytes of nothing are in front of it.
+struct PlainEthernet {
+    Block block{};
+
+    PlainEthernet() = default;
+    PlainEthernet(const MacAddress& source, const MacAddress& target) noexcept {
+        std::array<std::uint8_t, sizeof block> bytes{};
+        std::copy_n(target.bytes.data(), 6, bytes.data() + 2);
+        std::copy_n(source.bytes.data(), 6, bytes.data() + 8);
+        bytes[14] = 0x08;  // IPv4
+        block = load_word<Block>(bytes.data());
+    }
+    // REQUIRES: sizeof block writable bytes in front of `ip`.
+    void write_in_front_of(std::uint8_t* ip) const noexcept {
+        store_word(ip - sizeof block, block);
+    }
+};
+
+// Its IP and UDP headers in front of the payload. `payload_sum` is raw. REQUIRES: as above; both
+// addresses IPv4.
 struct PlainFields {
     std::uint8_t ttl = 64;
     std::uint8_t dscp = 0;
     std::uint16_t ip_id = 0;
 };
-inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& target_mac,
-                                const Endpoint& source, const Endpoint& target, PlainFields fields,
+inline void write_plain_headers(const Endpoint& source, const Endpoint& target, PlainFields fields,
                                 std::uint8_t* payload, std::size_t payload_size,
                                 std::uint64_t payload_sum) noexcept {
     static_assert(std::endian::native == std::endian::little);
@@ -146,10 +167,6 @@ inline void write_plain_headers(const MacAddress& source_mac, const MacAddress& 
                                              ports + udp_length + payload_sum);
     if (checksum == 0) checksum = 0xffff;
     store_word(payload - kUdpHeader, ports | udp_length << 32 | checksum << 48);
-
-    std::memcpy(ip - 14, target_mac.bytes.data(), 6);
-    std::memcpy(ip - 8, source_mac.bytes.data(), 6);
-    store_word(ip - 2, std::uint16_t{0x0008});  // IPv4
 }
 
 // Does in software what write_udp_headers() left to the device with kOffload: for a frame that must

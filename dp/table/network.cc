@@ -74,17 +74,28 @@ void Network::insert_routes() {
                      });
     for (const RouteEntry& route : state_.routes) {
         PrefixTrie& trie = route.prefix.address.is_ipv4() ? ipv4_ : ipv6_;
-        trie.insert(route.prefix, static_cast<std::uint32_t>(hops_.size()));
-        const MacAddress* const mac =
-            route.gateway.is_none() ? nullptr : find_mac(route.interface, route.gateway);
-        hops_.push_back({route.interface, route.gateway, mac});
+        trie.insert(route.prefix, static_cast<std::uint32_t>(by_route_.size()));
+        by_route_.push_back(make_hop(route.interface, route.gateway));
     }
+}
+
+Hop Network::make_hop(InterfaceIndex index, const IpAddress& neighbour) const noexcept {
+    constexpr std::size_t kHeaders = net::kIpv6Header + net::kUdpHeader;
+    Hop hop{index, neighbour};
+    if (neighbour.is_none()) return hop;
+    hop.mac = find_mac(index, neighbour);
+    const Interface& out = interface(index);
+    if (hop.mac == nullptr || !neighbour.is_ipv4() || out.vlan != net::kNoVlan) return hop;
+    hop.plain_end = out.mtu < kHeaders ? 0 : static_cast<std::uint16_t>(out.mtu - kHeaders + 1);
+    hop.ethernet = {out.mac, *hop.mac};
+    return hop;
 }
 
 // Most of what leaves goes to a neighbour: one probe answers for those, with what the routes say.
 void Network::find_on_link() {
     for (const NeighbourEntry& entry : state_.neighbours) {
-        const Hop hop = resolve_by_route(entry.address);
+        Hop room;
+        const Hop& hop = resolve_by_route(entry.address, room);
         if (hop.mac == &entry.mac && hop.neighbour == entry.address) on_link_.push_back(hop);
     }
     on_link_index_ = index_of(on_link_, [](const Hop& hop) { return hash_of(hop.neighbour); });
@@ -145,14 +156,13 @@ InterfaceIndex Network::find_tagged(std::uint16_t device, std::uint16_t vlan) co
     return at == HashIndex::kNone ? kNoInterface : static_cast<InterfaceIndex>(at);
 }
 
-Hop Network::resolve_by_route(const IpAddress& target) const noexcept {
-    if (target.is_none()) return {};
+const Hop& Network::resolve_by_route(const IpAddress& target, Hop& room) const noexcept {
+    if (target.is_none()) return room = {};
     const PrefixTrie& trie = target.is_ipv4() ? ipv4_ : ipv6_;
     const std::uint32_t at = trie.find(target.data());
-    if (at == PrefixTrie::kNone) return {};
-    const NextHop& hop = hops_[at];
-    if (!hop.gateway.is_none()) return {hop.interface, hop.gateway, hop.gateway_mac};
-    return {hop.interface, target, find_mac(hop.interface, target)};
+    if (at == PrefixTrie::kNone) return room = {};
+    const Hop& hop = by_route_[at];
+    return hop.neighbour.is_none() ? room = make_hop(hop.interface, target) : hop;
 }
 
 std::size_t Network::memory_bytes() const noexcept {
@@ -163,8 +173,9 @@ std::size_t Network::memory_bytes() const noexcept {
     }
     bytes += state_.routes.capacity() * sizeof(RouteEntry) +
              state_.neighbours.capacity() * sizeof(NeighbourEntry) +
-             own_.capacity() * sizeof(IpAddress) + hops_.capacity() * sizeof(NextHop) +
-             on_link_.capacity() * sizeof(Hop) + untagged_.capacity() * sizeof(InterfaceIndex);
+             own_.capacity() * sizeof(IpAddress) +
+             (by_route_.capacity() + on_link_.capacity()) * sizeof(Hop) +
+             untagged_.capacity() * sizeof(InterfaceIndex);
     return bytes + ports_.memory_bytes() + own_index_.memory_bytes() +
            neighbour_index_.memory_bytes() + on_link_index_.memory_bytes() + ipv4_.memory_bytes() +
            ipv6_.memory_bytes();

@@ -17,6 +17,7 @@
 #include "dp/base/address.h"
 #include "dp/base/assert.h"
 #include "dp/base/limits.h"
+#include "dp/net/frame.h"
 #include "dp/net/packet.h"
 #include "dp/table/hash_index.h"
 #include "dp/table/prefix_trie.h"
@@ -69,6 +70,10 @@ struct Hop {
     InterfaceIndex interface = kNoInterface;  // kNoInterface: no route
     IpAddress neighbour;                      // the gateway, or the target itself
     const MacAddress* mac = nullptr;          // null: not known (yet), the kernel must resolve it
+    // A UDP payload below this size leaves in one plain frame (dp/net/frame.h), with that Ethernet
+    // header. 0 if it needs a tag, is IPv6, or the MAC is not known.
+    std::uint16_t plain_end = 0;
+    net::PlainEthernet ethernet{};
 };
 
 class Network {
@@ -110,20 +115,12 @@ public:
     const Hop& resolve(const IpAddress& target, Hop& room) const noexcept {
         const std::uint32_t at = on_link_index_.find(
             hash_of(target), [&](std::uint32_t i) { return on_link_[i].neighbour == target; });
-        if (at == HashIndex::kNone) return room = resolve_by_route(target);
-        return on_link_[at];
+        return at == HashIndex::kNone ? resolve_by_route(target, room) : on_link_[at];
     }
 
     std::size_t memory_bytes() const noexcept;
 
 private:
-    // A route as a lookup answers it; `gateway_mac` is looked up when the table is built.
-    struct NextHop {
-        InterfaceIndex interface = kNoInterface;
-        IpAddress gateway;
-        const MacAddress* gateway_mac = nullptr;
-    };
-
     // A table of our IPv4 addresses, as they lie in memory, each in the slot that its hash says.
     // Where several would be it has kAskIndex, where none is kNobody; in kNobody's own slot never
     // that.
@@ -141,7 +138,8 @@ private:
     Network() = default;
     const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept;
     InterfaceIndex find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
-    Hop resolve_by_route(const IpAddress& target) const noexcept;
+    Hop make_hop(InterfaceIndex interface, const IpAddress& neighbour) const noexcept;
+    const Hop& resolve_by_route(const IpAddress& target, Hop& room) const noexcept;
     bool owns_by_index(const IpAddress& address) const noexcept;
     void make_indexes();
     void make_quads();
@@ -153,8 +151,8 @@ private:
     std::vector<InterfaceIndex> untagged_;  // by device
     std::vector<IpAddress> own_;
     std::array<std::uint32_t, kQuadSlots> own_quads_{};
-    std::vector<NextHop> hops_;
-    std::vector<Hop> on_link_;  // what resolve() says of the neighbours that no gateway leads to
+    std::vector<Hop> by_route_;  // what resolve() says by each route; no neighbour: it is on link
+    std::vector<Hop> on_link_;   // what resolve() says of the neighbours that no gateway leads to
     HashIndex ports_, own_index_, neighbour_index_, on_link_index_;
     PrefixTrie ipv4_{8}, ipv6_{4};
 };
