@@ -120,6 +120,14 @@ private:
     std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four, the rest is zero
 };
 
+// True for what nearly all addresses of hosts are: an IPv4 address of one host and no loopback, or
+// an IPv6 address that is neither in ::/8, where all odd ones are, nor multicast.
+inline bool is_plain_host(const IpAddress& address) noexcept {
+    const unsigned first = address.data()[0];
+    if (address.is_ipv4()) return first - 1 < 223 && first != 127;
+    return address.is_ipv6() && first - 1 < 254;
+}
+
 // SIP's own port: meant wherever none is named (RFC 3261 18.1.1 and 19.1.2, UDP).
 inline constexpr std::uint16_t kSipPort = 5060;
 

@@ -77,18 +77,6 @@ inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
     move_to_front(to, from, size);
 }
 
-// Copies a text by whole pairs of blocks: no branch for what is left over. REQUIRES: as many bytes
-// are readable and writable, up to kPairSize - 1 more than `size`; the two do not overlap.
-inline constexpr std::size_t kPairSize = 2 * sizeof(Block);
-inline void copy_pairs(char* to, const char* from, std::size_t size) noexcept {
-    for (std::size_t at = 0; at < size; at += kPairSize) {
-        const auto first = load_word<Block>(from + at);
-        const auto second = load_word<Block>(from + at + sizeof first);
-        store_word(to + at, first);
-        store_word(to + at + sizeof first, second);
-    }
-}
-
 // 64 bytes in registers: of a text that is no longer, and of what is behind it.
 struct Blocks {
     static constexpr std::size_t kSize = 4 * sizeof(Block);
@@ -105,6 +93,20 @@ struct Blocks {
         store_word(at + 48, d);
     }
 };
+
+// Copies a text of kLongMin bytes at least by whole blocks, one of 64 at most without a branch, and
+// so perhaps something up to kLongSpoil bytes behind it. REQUIRES: 64 bytes and kLongSpoil more
+// than `size` are readable and writable; the two do not overlap.
+inline constexpr std::size_t kLongMin = Blocks::kSize / 2 + 1, kLongSpoil = Blocks::kSize / 2 - 1;
+inline void copy_long(char* to, const char* from, std::size_t size) noexcept {
+    Blocks::load(from).store(to);
+    for (std::size_t at = Blocks::kSize; at < size; at += Blocks::kSize / 2) [[unlikely]] {
+            const auto first = load_word<Block>(from + at),
+                       second = load_word<Block>(from + at + 16);
+            store_word(to + at, first);
+            store_word(to + at + 16, second);
+        }
+}
 
 // True if two short texts of one size are the same. REQUIRES: `size` readable bytes at both.
 inline bool same_short(const char* a, const char* b, std::size_t size) noexcept {

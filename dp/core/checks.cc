@@ -31,6 +31,7 @@ Answer check_request(const Context& context) noexcept {
     if (!request_uri.headers.empty()) return {400, "Bad Request", {}};
     if (message.max_forwards_value == 0) return {483, "Too Many Hops", {}};
     if (message.proxy_require.present() && message.method != sip::Method::kCancel) {
+        context.scratch.edits.clear();
         char* const text = context.scratch.edits.room(message.proxy_require.value.size() + 16);
         if (text == nullptr) return {400, "Bad Request", {}};
         constexpr std::string_view kName = "Unsupported: ";
@@ -43,10 +44,6 @@ Answer check_request(const Context& context) noexcept {
         return {420, "Bad Extension", {text, size}};
     }
     return {};
-}
-
-bool read_addresses(sip::Message& request) noexcept {
-    return sip::parse_from_to_strictly(request.to.value, request.to_addr, &request.index);
 }
 
 }  // namespace lb::core

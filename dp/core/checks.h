@@ -24,6 +24,8 @@ inline bool is_plain_request(const sip::Message& request) noexcept {
 // Parses From and To of a request that parse() accepted. False if one is malformed, or if the URI
 // of To has white space within: nobody answers for such an address (Kamailio does not relay it
 // either).
-bool read_addresses(sip::Message& request) noexcept;
+inline bool read_addresses(sip::Message& request) noexcept {
+    return sip::parse_from_to_strictly(request.to.value, request.to_addr, &request.index);
+}
 
 }  // namespace lb::core

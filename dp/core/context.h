@@ -35,10 +35,8 @@ struct Context {
         const std::string_view address = source_text();
         return {scratch.received.text.data(), ReceivedText::kName.size() + address.size()};
     }
-    std::uint32_t service_index() const noexcept { return listener_at(listener).service; }
-    const table::Service& service() const noexcept {
-        return dispatch().services()[service_index()];
-    }
+    const table::Entrance& entrance() const noexcept { return dispatch().entrance(listener); }
+    const table::Service& service() const noexcept { return *entrance().service; }
 };
 
 }  // namespace lb::core

@@ -99,6 +99,13 @@ void add_contact_edits(Context& context, table::Nat nat) noexcept {
     if (!contact_plainly_stays(context, nat)) replace_contact_host(context, nat);
 }
 
+bool contact_stays_anyway(Context& context, table::Nat nat) noexcept {
+    sip::EditList& edits = context.scratch.edits;
+    edits.clear();
+    replace_contact_host(context, nat);
+    return edits.size() == 0 && edits.ok();
+}
+
 bool host_is_source(Context& context, std::string_view host) noexcept {
     if (is_source_text(context, host)) return true;
     return sip::literal_host(host) == context.frame().source.address;

@@ -15,6 +15,12 @@ namespace lb::core {
 // True if the Contact stays, told without parsing it. False says nothing.
 bool contact_plainly_stays(Context& context, table::Nat nat) noexcept;
 
+// The same for any Contact. scratch.edits is clear or rubble, and is rubble afterwards.
+bool contact_stays_anyway(Context& context, table::Nat nat) noexcept;
+inline bool contact_stays(Context& context, table::Nat nat) noexcept {
+    return contact_plainly_stays(context, nat) || contact_stays_anyway(context, nat);
+}
+
 // Adds the edits.
 void add_contact_edits(Context& context, table::Nat nat) noexcept;
 

@@ -100,9 +100,9 @@ Choice choose_in(const Context& context, const table::Set& set,
 }
 
 void dispatch(Context& context, std::string_view request_uri, NextHop& next) noexcept {
-    const std::uint32_t number = context.service_index();
-    const table::Service& service = context.dispatch().services()[number];
-    const table::Set* set = context.dispatch().set_of_service(number);
+    const table::Entrance& entrance = context.entrance();
+    const table::Service& service = *entrance.service;
+    const table::Set* set = context.dispatch().set_of_service(entrance.listener->service);
     table::Algorithm algorithm = service.algorithm;
     if (!service.rules.empty()) [[unlikely]] {
         Selection selection;
@@ -180,6 +180,13 @@ Selection find_selection(const Context& context, std::string_view request_uri) n
         &context.message().index);  // a rule that asks for parts of a bad URI does not match
     const table::Rule* const rule = match_rule(context, uri);
     return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm};
+}
+
+// Who is no neighbour.
+const table::Hop* hop_around(const Context& context, const IpAddress& target) noexcept {
+    if (context.network().owns(target) || !is_plain_host(target)) return nullptr;
+    const table::Hop& hop = context.network().resolve(target, context.scratch.hop);
+    return hop.interface == table::kNoInterface ? nullptr : &hop;
 }
 
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {

@@ -5,6 +5,8 @@
 
 #include "dp/core/answer.h"
 #include "dp/core/loose_route.h"
+#include "dp/table/hash.h"
+#include "dp/table/plan.h"
 
 namespace lb::core {
 
@@ -46,6 +48,27 @@ struct Selection {
 // REQUIRES of all three: `route` is loose_route(context), not broken.
 Way find_way(const Context& context, const LooseRoute& route) noexcept;
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept;
+
+// What find_next_hop() finds for nearly every request that is no part of a dialog: without a Route
+// set and from no destination it is dispatched, and that by its Call-ID. Null says nothing.
+inline const table::Member* usual_destination(const Context& context,
+                                              const table::Entrance& entrance) noexcept {
+    const sip::Message& message = context.message();
+    if (entrance.call_id_plan == nullptr || message.routes_count != 0 ||
+        context.dispatch().is_destination(context.frame().source))
+        return nullptr;
+    const std::uint32_t hash = table::dispatcher_hash(message.call_id.value);
+    const std::uint32_t index = entrance.call_id_plan->pick(hash);
+    return index == table::kNoIndex ? nullptr : entrance.members + index;
+}
+
+// How to get to an endpoint that find_next_hop() lets a request go to. Null says nothing.
+const table::Hop* hop_around(const Context& context, const IpAddress& target) noexcept;
+inline const table::Hop* usual_hop(const Context& context, const Endpoint& target) noexcept {
+    if (target.port == 0) return nullptr;
+    const table::Hop* const hop = context.network().find_neighbour(target.address);
+    return hop != nullptr ? hop : hop_around(context, target.address);
+}
 
 // Good until the next call with this scratch.
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept;

@@ -9,13 +9,9 @@ namespace lb::core {
 // The answer for any endpoint; is_peer() has it for most without a call.
 bool is_odd_peer(const Endpoint& endpoint, bool local) noexcept;
 
-// True for what nearly all are: an IPv4 address of one host and no loopback, or an IPv6 address
-// that is neither in ::/8, where all odd ones are, nor multicast; and a port.
+// True for what nearly all are.
 inline bool is_plain_peer(const Endpoint& endpoint) noexcept {
-    const unsigned first = endpoint.address.data()[0];
-    if (endpoint.port == 0) return false;
-    if (endpoint.address.is_ipv4()) return first - 1 < 223 && first != 127;
-    return endpoint.address.is_ipv6() && first - 1 < 254;
+    return endpoint.port != 0 && is_plain_host(endpoint.address);
 }
 
 // False for what reaches many (multicast, broadcast), nobody (0.0.0.0, port 0, and an IPv4 address

@@ -8,6 +8,27 @@
 
 namespace lb::core {
 
+// The parts of a message between which something is put or goes away: what is in front of the first
+// header field, from there to the topmost Via's sent-by, its parameters up to its rport, what
+// follows up to a line that goes (`cut`), and what stays where it is.
+struct Parts {
+    const char* header;
+    const char* sent_by_end;
+    const char* rport;
+    const char* behind_rport;
+    const char* cut;
+    const char* tail;
+
+    // Whether all but the first one can be taken by 64 bytes each. `end`: of the message.
+    bool are_short(const char* end) const noexcept {
+        return sent_by_end - header <= kMax && rport - sent_by_end <= kMax && end - tail >= kMax &&
+               cut - behind_rport <= kMax;
+    }
+
+private:
+    static constexpr std::ptrdiff_t kMax = Blocks::kSize;
+};
+
 // How a request is rewritten: decided while the message is as it came, carried out when nobody has
 // anything to read in it any more.
 struct RequestPlan {
@@ -17,11 +38,11 @@ struct RequestPlan {
     bool usual;
     bool received;    // if usual: the topmost Via gets one, and rport if it asks for that
     bool pops_route;  // if usual: the only Route header field goes
+    Parts parts;      // if usual
 };
 
 // What becomes of a request that leaves by listener `out`: Via, Record-Route, Path, received and
-// rport, Route set, Request-URI, Contact. REQUIRES: scratch.edits is clear. They are bad (ok()
-// false) when a bound was reached.
+// rport, Route set, Request-URI, Contact. The edits are bad (ok() false) when a bound was reached.
 RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHop& hop,
                          table::ListenerIndex out) noexcept;
 

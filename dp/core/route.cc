@@ -8,7 +8,7 @@
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
 #include "dp/core/peer.h"
-#include "dp/core/rewrite.h"
+#include "dp/core/rewrite_usual.h"
 #include "dp/core/send.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
@@ -59,13 +59,26 @@ void count_traffic(const Context& context, const NextHop& next) noexcept {
     const bool call =
         next.dispatched && message.method == sip::Method::kInvite && message.to_addr.tag.empty();
     context.scratch.state.traffic.count_request(next.slot, call);
-    context.scratch.state.traffic.count_sent(next.source_slot);
+    if (next.source_slot != table::Dispatch::kNotADestination)
+        context.scratch.state.traffic.count_sent(next.source_slot);
     context.scratch.last_request = {next.slot, next.dispatched};
 }
 
 [[gnu::noinline, gnu::cold]] Verdict refuse(Context& context, std::uint16_t code,
                                             std::string_view reason) noexcept {
     return answer(context, {code, reason, {}});
+}
+
+// The last steps of a request that is relayed, but for the usual one.
+Verdict carry_out(Context& context, const NextHop& next, const RequestPlan& plan,
+                  const table::Hop& hop) noexcept {
+    if (!plan.usual && !context.scratch.edits.ok()) return drop(DropReason::kTooBig);
+    follow_call(context.message(), context.dispatch(), context.scratch.state);
+    count_traffic(context, next);
+    const Bytes message = rewrite_request(context, plan);
+    if (message.empty()) return drop(DropReason::kTooBig);
+    return send(context, plan.top.out->endpoint, *next.endpoint, hop, message.data(),
+                message.size());
 }
 
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
@@ -75,29 +88,11 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     if (hop.interface == table::kNoInterface) return refuse(context, 477, "No route");
     const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
     if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
-
-    const RequestPlan plan = plan_request(context, route, next, out);
-    if (!context.scratch.edits.ok()) return drop(DropReason::kTooBig);
-    follow_call(context.message(), context.dispatch(), context.scratch.state);
-    count_traffic(context, next);
-    const Bytes message = rewrite_request(context, plan);
-    if (message.empty()) return drop(DropReason::kTooBig);
-    return send(context, plan.top.out->endpoint, *next.endpoint, hop, message.data(),
-                message.size());
+    return carry_out(context, next, plan_request(context, route, next, out), hop);
 }
 
-[[gnu::noinline]] Verdict relay_request(Context& context) noexcept {
-    sip::Message& request = context.message();
-    if (!read_addresses(request)) return refuse(context, 400, "Bad Request");
-    context.transaction = sip::transaction_number(context.tables.secret, request);
-    if (!is_plain_request(request)) {
-        if (const Answer early = check_request(context)) return answer(context, early);
-    }
-    if (request.method == sip::Method::kAck &&
-        sip::is_ack_to_our_reply(request, context.tables.secret)) {
-        return drop(DropReason::kOurAck);
-    }
-
+// By all that decides about a request: its Route set, rules, any algorithm.
+[[gnu::noinline]] Verdict relay_by_all(Context& context) noexcept {
     const LooseRoute route = loose_route(context);
     if (route.broken) return refuse(context, 400, "Bad Request");
     const NextHop next = find_next_hop(context, route);
@@ -112,6 +107,68 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
             break;
     }
     return {Action::kResolve, DropReason::kInternal, context.interface};
+}
+
+// What NextHop says of a destination that was chosen by the Call-ID.
+NextHop dispatched_to(const table::Member& member) noexcept {
+    NextHop next;
+    next.dispatched = true;
+    next.listener = member.listener;
+    next.slot = member.slot;
+    next.source_slot = table::Dispatch::kNotADestination;
+    next.endpoint = &member.endpoint;
+    return next;
+}
+
+[[gnu::noinline]] Verdict forward_by_list(Context& context, const table::Member& member,
+                                          const table::Hop& hop, Top top) noexcept {
+    const NextHop next = dispatched_to(member);
+    RequestPlan plan;
+    plan.top = top;
+    list_request_edits(context, loose_route(context), next, plan);
+    return carry_out(context, next, plan, hop);
+}
+
+// relay_by_all() for nearly every request that starts something, in one piece.
+Verdict relay_usual(Context& context, const table::Entrance& entrance, const table::Member& member,
+                    const table::Hop& hop) noexcept {
+    const IpAddress& target = member.endpoint.address;
+    const table::ListenerIndex out = outgoing_listener(context, member.listener, target, hop);
+    if (out == table::kNoListener) [[unlikely]]
+        return relay_by_all(context);
+    const NextHop next = dispatched_to(member);
+    const table::Listener& leaves_by = *context.dispatch().entrance(out).listener;
+    const RequestPlan plan = plan_in_line(context, nullptr, next, entrance, leaves_by);
+    if (!plan.usual) [[unlikely]]
+        return forward_by_list(context, member, hop, plan.top);
+    follow_call(context.message(), context.dispatch(), context.scratch.state);
+    count_traffic(context, next);
+    const Bytes message = rewrite_usual<false>(context, plan);
+    if (message.empty()) [[unlikely]]
+        return drop(DropReason::kTooBig);
+    return send(context, leaves_by.endpoint, member.endpoint, hop, message.data(), message.size());
+}
+
+[[gnu::noinline]] Verdict relay_request(Context& context) noexcept {
+    sip::Message& request = context.message();
+    if (!read_addresses(request)) [[unlikely]]
+        return refuse(context, 400, "Bad Request");
+    context.transaction = sip::transaction_number(context.tables.secret, request);
+    if (!is_plain_request(request)) [[unlikely]] {
+        if (const Answer early = check_request(context)) return answer(context, early);
+    }
+    if (request.method == sip::Method::kAck &&
+        sip::is_ack_to_our_reply(request, context.tables.secret)) {
+        return drop(DropReason::kOurAck);
+    }
+
+    const table::Entrance& entrance = context.entrance();
+    const table::Member* const member = usual_destination(context, entrance);
+    if (member == nullptr) return relay_by_all(context);
+    const table::Hop* const hop = usual_hop(context, member->endpoint);
+    if (hop == nullptr) [[unlikely]]
+        return relay_by_all(context);
+    return relay_usual(context, entrance, *member, *hop);
 }
 
 // True if a Via is what the listener writes itself, told without parsing. False says nothing.
@@ -214,7 +271,6 @@ Verdict refuse_unparsable(Context& context, sip::Error error) noexcept {
 // it saves space at the cost of time.
 Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch) noexcept {
     Context context{packet, tables, scratch};
-    scratch.edits.clear();
     net::FrameView& frame = scratch.frame;
     if (const auto error = net::parse_frame(packet, frame, tables.verify_checksums);
         error != net::FrameError::kNone) [[unlikely]] {

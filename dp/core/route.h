@@ -30,7 +30,7 @@ struct LastRequest {
 struct ReceivedText {
     static constexpr std::string_view kName = ";received=";
     std::array<char, 64> text{};  // whole blocks of it are copied
-    static_assert(kName.size() + kAddressTextMax <= 64 && 64 % kPairSize == 0);
+    static_assert(kName.size() + kAddressTextMax <= 64);
 
     ReceivedText() noexcept { kName.copy(text.data(), kName.size()); }
     char* address() noexcept { return text.data() + kName.size(); }
@@ -41,6 +41,7 @@ struct Scratch {
     net::FrameView frame;
     sip::Message message;
     Endpoint followed;  // where its Route or Request-URI leads, if that is followed
+    table::Hop hop;     // how to get to what is no neighbour
     sip::EditList edits;
     ReceivedText received;                 // Context::source_text() writes the address
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here

@@ -34,11 +34,12 @@ std::size_t odd_top_size(const Top& top) noexcept;
 void write_odd_top(const Context& context, const Top& top, char* at) noexcept;
 
 // Sets all of it but `mac`. `out`: the listener that the request leaves by.
-inline void plan_top(const Context& context, const table::Service& service,
-                     table::ListenerIndex out, Top& top) noexcept {
+inline void plan_top(const Context& context, const table::Entrance& entrance,
+                     const table::Listener& out, Top& top) noexcept {
     const sip::Message& message = context.message();
-    top.in = &context.listener_at(context.listener);
-    top.out = &context.listener_at(out);
+    const table::Service& service = *entrance.service;
+    top.in = entrance.listener;
+    top.out = &out;
     top.max_forwards = message.max_forwards_value < 0;
     top.record_route = service.record_route && forms_dialog(message);
     top.path = service.path && message.method == sip::Method::kRegister;

@@ -10,8 +10,6 @@
 namespace lb::sip {
 namespace {
 
-constexpr std::string_view kMagicCookie = "z9hG4bK";
-
 // The `number` in front of the texts of a transaction without a magic cookie.
 constexpr std::uint64_t kOldTransaction = 2;
 
@@ -20,11 +18,12 @@ std::string_view tag_of(const HeaderField& field) noexcept {
     return parse_from_to(field.value, parsed) ? parsed.tag : std::string_view();
 }
 
+}  // namespace
+
 // A client of RFC 2543 makes no unique branch: the fields of RFC 3261 16.11 stand in for it.
 // INVITE, its ACK and its CANCEL differ in the To tag, which therefore counts for other methods
 // only.
-[[gnu::noinline]] std::uint64_t old_transaction_number(const TextKey& key,
-                                                       const Message& request) noexcept {
+std::uint64_t old_transaction_number(const TextKey& key, const Message& request) noexcept {
     const bool invite_like = request.method == Method::kInvite || request.method == Method::kAck ||
                              request.method == Method::kCancel;
     const std::string_view to_tag = invite_like ? std::string_view() : tag_of(request.to);
@@ -42,6 +41,8 @@ std::string_view tag_of(const HeaderField& field) noexcept {
     add({cseq, sizeof cseq}, {});
     return number;
 }
+
+namespace {
 
 std::uint64_t probe_mac(const Secret& secret, std::uint64_t number) noexcept {
     std::array<std::uint8_t, 8> bytes;
@@ -68,23 +69,8 @@ bool is_unicast(const IpAddress& address) noexcept {
 
 }  // namespace
 
-std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept {
-    const Via& via = request.top_via;
-    // The bare cookie marks nothing unique (RFC 4475 3.3.14).
-    if (via.branch.starts_with(kMagicCookie) && via.branch.size() > kMagicCookie.size())
-        return text_hash(secret.transaction, 0, via.branch, via.sent_by);
-    return old_transaction_number(secret.transaction, request);
-}
-
-// AES of one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
-std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
-                        const Endpoint& reply_to) noexcept {
-    const AesKey& key = secret.reply_route;
-    const IpAddress& address = reply_to.address;
-    const std::uint64_t rest = static_cast<std::uint64_t>(address.family()) << 48 |
-                               static_cast<std::uint64_t>(reply_to.port) << 32;
-    if (!address.is_ipv6())
-        return aes_encrypt(key, transaction, rest | load_be32(address.data())).low;
+std::uint64_t reply_mac_ipv6(const AesKey& key, std::uint64_t transaction, std::uint64_t rest,
+                             const IpAddress& address) noexcept {
     const AesBlock chained = aes_encrypt(key, transaction, rest);
     return aes_encrypt(key, chained.low ^ address.word(1), chained.high ^ address.word(9)).low;
 }
@@ -113,10 +99,6 @@ bool check_probe_branch(const Secret& secret, std::string_view branch,
     if (mac != probe_mac(secret, found)) return false;
     number = found;
     return true;
-}
-
-std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept {
-    return text_mac(secret.cookie, 0, call_id, "");
 }
 
 std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {

@@ -27,11 +27,32 @@ inline constexpr std::size_t kBranchSize = 9 + 32;
 // a non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie,
 // otherwise from the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq
 // number). REQUIRES: a request that parse() accepted.
-std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept;
+inline constexpr std::string_view kMagicCookie = "z9hG4bK";
+std::uint64_t old_transaction_number(const TextKey& key, const Message& request) noexcept;
+inline std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept {
+    const Via& via = request.top_via;
+    // The bare cookie marks nothing unique (RFC 4475 3.3.14).
+    if (via.branch.size() > kMagicCookie.size() && via.branch.starts_with(kMagicCookie)) [[likely]]
+        return text_hash(secret.transaction, 0, via.branch, via.sent_by);
+    return old_transaction_number(secret.transaction, request);
+}
 
-// Proves to ourselves that we sent the branch of that transaction for a reply to go there.
-std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
-                        const Endpoint& reply_to) noexcept;
+// Proves to ourselves that we sent the branch of that transaction for a reply to go there. AES of
+// one block, or for IPv6 CBC-MAC of two; the family in the first one says which.
+std::uint64_t reply_mac_ipv6(const AesKey& key, std::uint64_t transaction, std::uint64_t rest,
+                             const IpAddress& address) noexcept;
+inline std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
+                               const IpAddress& address, std::uint16_t port) noexcept {
+    const AesKey& key = secret.reply_route;
+    const std::uint64_t rest =
+        static_cast<std::uint64_t>(address.family()) << 48 | static_cast<std::uint64_t>(port) << 32;
+    if (address.is_ipv6()) return reply_mac_ipv6(key, transaction, rest, address);
+    return aes_encrypt(key, transaction, rest | load_be32(address.data())).low;
+}
+inline std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
+                               const Endpoint& reply_to) noexcept {
+    return reply_mac(secret, transaction, reply_to.address, reply_to.port);
+}
 // `mac`: what reply_mac() gave. REQUIRES: kBranchSize writable chars.
 void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out) noexcept;
 inline void write_relay_branch(const Secret& secret, std::uint64_t transaction,
@@ -48,7 +69,9 @@ bool check_probe_branch(const Secret& secret, std::string_view branch,
 
 // The dialog cookie over a Call-ID, 16 hex digits in the URI parameter "sl" of our Record-Route.
 inline constexpr std::string_view kCookieParam = "sl";
-std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept;
+inline std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_id) noexcept {
+    return text_mac(secret.cookie, 0, call_id, "");
+}
 
 // Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or
 // the sent-by port or 5060. Nothing if that host is a name, or no unicast address.

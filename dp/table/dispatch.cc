@@ -26,6 +26,7 @@ void Listener::compose_texts() {
             text += kBranchBegin;
             top.branch = text.size();
             top.text = text + number + number + "\r\n";
+            LB_ASSERT(via.empty() || top.branch - top.cookie >= kLongMin);  // for TopText::write()
         }
     }
 }

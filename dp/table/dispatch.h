@@ -45,9 +45,9 @@ struct TopText {
 
     std::size_t size() const noexcept { return text.size(); }
     // Writes [from, to) of it to its place in the text at `at`, by whole blocks, and so perhaps
-    // something up to kPairSize - 1 bytes behind. REQUIRES: a number follows at `to`.
+    // something up to kLongSpoil bytes behind. REQUIRES: a number follows at `to`.
     void write(char* at, std::size_t from, std::size_t to) const noexcept {
-        copy_pairs(at + from, text.data() + from, to - from);
+        copy_long(at + from, text.data() + from, to - from);
     }
 };
 

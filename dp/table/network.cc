@@ -94,6 +94,7 @@ Hop Network::make_hop(InterfaceIndex index, const IpAddress& neighbour) const no
 // Most of what leaves goes to a neighbour: one probe answers for those, with what the routes say.
 void Network::find_on_link() {
     for (const NeighbourEntry& entry : state_.neighbours) {
+        if (owns(entry.address) || !is_plain_host(entry.address)) continue;
         Hop room;
         const Hop& hop = resolve_by_route(entry.address, room);
         if (hop.mac == &entry.mac && hop.neighbour == entry.address) on_link_.push_back(hop);

@@ -106,6 +106,14 @@ public:
         return there == kAskIndex ? owns_by_index(address) : there == quad;
     }
 
+    // Nearly all that we send to: a neighbour of known MAC that no gateway leads to, an address of
+    // one other host. Null says nothing.
+    const Hop* find_neighbour(const IpAddress& target) const noexcept {
+        const std::uint32_t at = on_link_index_.find(
+            hash_of(target), [&](std::uint32_t i) { return on_link_[i].neighbour == target; });
+        return at == HashIndex::kNone ? nullptr : &on_link_[at];
+    }
+
     // Longest prefix match, then the neighbour's MAC. Allocation-free.
     Hop resolve(const IpAddress& target) const noexcept {
         Hop room;
@@ -113,9 +121,8 @@ public:
     }
     // The same without a copy: `room`, or what lasts as long as this network.
     const Hop& resolve(const IpAddress& target, Hop& room) const noexcept {
-        const std::uint32_t at = on_link_index_.find(
-            hash_of(target), [&](std::uint32_t i) { return on_link_[i].neighbour == target; });
-        return at == HashIndex::kNone ? resolve_by_route(target, room) : on_link_[at];
+        const Hop* const neighbour = find_neighbour(target);
+        return neighbour == nullptr ? resolve_by_route(target, room) : *neighbour;
     }
 
     std::size_t memory_bytes() const noexcept;
@@ -152,7 +159,7 @@ private:
     std::vector<IpAddress> own_;
     std::array<std::uint32_t, kQuadSlots> own_quads_{};
     std::vector<Hop> by_route_;  // what resolve() says by each route; no neighbour: it is on link
-    std::vector<Hop> on_link_;   // what resolve() says of the neighbours that no gateway leads to
+    std::vector<Hop> on_link_;   // what find_neighbour() finds
     HashIndex ports_, own_index_, neighbour_index_, on_link_index_;
     PrefixTrie ipv4_{8}, ipv6_{4};
 };

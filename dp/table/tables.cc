@@ -192,6 +192,7 @@ struct Dispatch::Impl {
     std::vector<const Set*> sets;
     std::vector<const SetPlan*> plans;
     std::vector<const Set*> service_sets;
+    std::vector<Entrance> entrances;
     std::shared_ptr<const MemberIndexes> members;
     std::vector<std::shared_ptr<const Chunk>> chunks;
     Origin origin;
@@ -289,6 +290,24 @@ void Dispatch::point() {
             .service_sets = impl_->service_sets.data(),
             .plans = impl_->plans.data(),
             .sets = impl_->sets.size()};
+    impl_->entrances.clear();
+    for (const Listener& listener : frame.listeners)
+        impl_->entrances.push_back(make_entrance(listener));
+    hot_.entrances = impl_->entrances.data();
+}
+
+Entrance Dispatch::make_entrance(const Listener& listener) const {
+    Entrance entrance{.listener = &listener};
+    if (listener.service >= services().size()) return entrance;
+    const Service& service = services()[listener.service];
+    entrance.service = &service;
+    const Set* const set = set_of_service(listener.service);
+    if (set == nullptr || !service.rules.empty() || service.set_host ||
+        service.algorithm != Algorithm::kCallId || plan(*set).for_dialogs() != nullptr)
+        return entrance;
+    entrance.call_id_plan = &plan(*set);
+    entrance.members = set->members.data();
+    return entrance;
 }
 
 std::unique_ptr<const Dispatch> Dispatch::build(Input input) {
@@ -343,7 +362,8 @@ std::size_t Dispatch::memory_bytes() const noexcept {
     std::size_t bytes = frame.listener_index.memory_bytes() + frame.set_index.memory_bytes() +
                         impl_->cursors->memory_bytes() + impl_->members->memory_bytes() +
                         impl_->sets.capacity() * (sizeof(const Set*) + sizeof(const SetPlan*)) +
-                        impl_->service_sets.capacity() * sizeof(const Set*);
+                        impl_->service_sets.capacity() * sizeof(const Set*) +
+                        impl_->entrances.capacity() * sizeof(Entrance);
     for (const std::shared_ptr<const Chunk>& chunk : impl_->chunks) bytes += chunk->bytes;
     return bytes;
 }

@@ -74,6 +74,16 @@ private:
     std::span<const Set* const> sets_;
 };
 
+// What requests to one listener ask for: found once, when a generation is built.
+struct Entrance {
+    const Listener* listener = nullptr;
+    const Service* service = nullptr;
+    // How the usual request finds its destination: by the Call-ID alone, in one set. Null: there
+    // are rules, or another algorithm, or more than a destination to choose.
+    const SetPlan* call_id_plan = nullptr;
+    const Member* members = nullptr;  // of that set
+};
+
 // Which state of the control plane's model a Dispatch was made from; 0 in `table`: of none.
 struct Origin {
     std::uint64_t table = 0;     // another number for each set of destinations
@@ -128,6 +138,10 @@ public:
     SetList sets() const noexcept;
     const SelectOptions& select_options() const noexcept;
 
+    // REQUIRES: listener < listeners().size().
+    const Entrance& entrance(ListenerIndex listener) const noexcept {
+        return hot_.entrances[listener];
+    }
     // kNoListener if nobody listens there.
     ListenerIndex find_listener(const Endpoint& endpoint) const noexcept {
         static_assert(kNoListener == static_cast<ListenerIndex>(EndpointIndex::kNone));
@@ -174,6 +188,7 @@ private:
     Dispatch();
     struct Impl;
     void point();
+    Entrance make_entrance(const Listener& listener) const;
     std::unique_ptr<Impl> impl_;
 
     // What every packet asks, to be answered inline: into impl_ and what it shares.
@@ -183,6 +198,7 @@ private:
         const EndpointIndex* listener_index = nullptr;
         const SourceIndex* sources = nullptr;
         CallLoad* calls = nullptr;
+        const Entrance* entrances = nullptr;       // by listener
         const Set* const* service_sets = nullptr;  // by service; null: it has none
         const SetPlan* const* plans = nullptr;     // by set
         std::size_t sets = 0;

@@ -1,0 +1,201 @@
+#pragma once
+
+// The usual request's rewrite, in line for who relays it: what RequestPlan::usual says, and how it
+// is carried out. All other ways are in rewrite.cc.
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "dp/base/assert.h"
+#include "dp/core/nat.h"
+#include "dp/core/rewrite.h"
+
+namespace lb::core {
+
+inline constexpr std::int32_t kMaxForwards = 70;
+// The numbers 0 to 99 as two digits, the first one lowest.
+inline constexpr auto kPairs = [] {
+    std::array<std::uint16_t, 100> rows{};
+    for (unsigned i = 0; i < 100; ++i)
+        rows[i] = static_cast<std::uint16_t>(('0' + i / 10) | ('0' + i % 10) << 8);
+    return rows;
+}();
+
+// ";rport=5060" in two words, and how long it is: no loop, no branch for the number of digits.
+struct RportText {
+    static constexpr std::string_view kName = ";rport=";
+    static constexpr std::size_t kRoom = 16;
+    std::uint64_t low, high;
+    std::size_t size;
+
+    explicit RportText(std::uint16_t port) noexcept {
+        constexpr std::uint64_t kZeros = 0x3030303030, kLast = std::uint64_t{1} << 32;
+        const unsigned rest = port % 10000U;
+        const std::uint64_t digits = (std::uint64_t{'0'} + port / 10000U) |
+                                     std::uint64_t{kPairs[rest / 100]} << 8 |
+                                     std::uint64_t{kPairs[rest % 100]} << 24;
+        const int unused = std::countr_zero((digits ^ kZeros) | kLast) & ~7;  // bits
+        const std::uint64_t used = digits >> unused;
+        static_assert(std::endian::native == std::endian::little && kName.size() == 7);
+        low = kNameWord | used << 56;
+        high = used >> 8;
+        size = kName.size() + 5 - static_cast<std::size_t>(unused) / 8;
+    }
+    // REQUIRES: kRoom writable bytes.
+    void write(char* to) const noexcept {
+        store_word(to, low);
+        store_word(to + 8, high);
+    }
+
+private:
+    static constexpr std::uint64_t kNameWord = [] {
+        std::uint64_t word = 0;
+        for (std::size_t i = 0; i < kName.size(); ++i)
+            word |= std::uint64_t{static_cast<unsigned char>(kName[i])} << (8 * i);
+        return word;
+    }();
+};
+
+// What says in the branch that replies have to go to that port at the source address.
+inline std::uint64_t branch_mac(const Context& context, std::uint16_t port) noexcept {
+    return sip::reply_mac(context.tables.secret, context.transaction,
+                          context.frame().source.address, port);
+}
+
+inline Parts parts_of(const sip::Message& message, bool pops_route) noexcept {
+    const sip::Via& via = message.top_via;
+    Parts parts;
+    parts.header = message.header.data();
+    parts.sent_by_end = via.sent_by.data() + via.sent_by.size();
+    parts.rport = via.has_rport() ? via.rport_param.data() : parts.sent_by_end;
+    parts.behind_rport = parts.rport + via.rport_param.size();
+    parts.cut = parts.tail = parts.behind_rport;
+    if (pops_route) {
+        const std::string_view line = message.routes[0].line;
+        parts.cut = line.data();
+        parts.tail = line.data() + line.size();
+    }
+    return parts;
+}
+
+// True if all of the Route set is one header field and goes.
+inline bool pops_one_route(const sip::Message& message, const LooseRoute& route) noexcept {
+    return message.routes_count == 1 && route.first == route.end && !route.recovered;
+}
+
+// What RequestPlan::usual says, and sets what it has besides the top. `route`: null if the request
+// has no Route.
+[[gnu::always_inline]] inline bool is_usual(Context& context, const LooseRoute* route,
+                                            const NextHop& hop, const table::Service& service,
+                                            RequestPlan& plan) noexcept {
+    const sip::Message& message = context.message();
+    const sip::Via& via = message.top_via;
+    if (!via.received_param.empty() || !hop.host_port.empty()) return false;
+    plan.pops_route = route != nullptr;
+    // Then the message may lose a line, but grows nevertheless.
+    if (route != nullptr &&
+        (!pops_one_route(message, *route) || message.routes[0].line.size() > plan.top.size))
+        return false;
+    plan.parts = parts_of(message, plan.pops_route);
+    if (!plan.parts.are_short(message.text.data() + message.text.size())) return false;
+    plan.received = true;
+    if (via.has_rport()) [[likely]] {
+        // Ours is no shorter than the one that it replaces.
+        if (via.rport_param.size() > RportText::kName.size() + 1) return false;
+    } else {
+        if (must_force_rport(context, service.nat)) return false;
+        plan.received = !host_is_source(context, via.host);
+        plan.top.mac = branch_mac(context, via.port != 0 ? via.port : kSipPort);
+    }
+    return hop.source_slot != table::Dispatch::kNotADestination ||
+           contact_stays(context, service.nat);
+}
+
+// All but the list of a plan that is not usual.
+[[gnu::always_inline]] inline RequestPlan plan_in_line(Context& context, const LooseRoute* route,
+                                                       const NextHop& hop,
+                                                       const table::Entrance& entrance,
+                                                       const table::Listener& out) noexcept {
+    RequestPlan plan;
+    plan_top(context, entrance, out, plan.top);
+    // Long before it is written: AES takes its time, but not the core's.
+    if (context.message().top_via.has_rport()) [[likely]]
+        plan.top.mac = branch_mac(context, context.frame().source.port);
+    plan.usual = is_usual(context, route, hop, *entrance.service, plan);
+    return plan;
+}
+
+// Room in front of the message for it to begin `growth` earlier, and for the frame's headers.
+inline bool has_room(const Context& context, const char* begin, std::ptrdiff_t growth) noexcept {
+    const std::ptrdiff_t front = reinterpret_cast<const std::uint8_t*>(begin) -
+                                 context.packet.data + context.packet.headroom;
+    return front - growth >= static_cast<std::ptrdiff_t>(net::kHeadersMax);
+}
+
+inline Bytes grown(char* begin, std::string_view message, std::ptrdiff_t growth) noexcept {
+    return {reinterpret_cast<std::uint8_t*>(begin),
+            static_cast<std::size_t>(static_cast<std::ptrdiff_t>(message.size()) + growth)};
+}
+
+// Overwrites the digits of Max-Forwards, right aligned and padded with spaces, at most 70
+// (spec/dispatcher.md 7.8). REQUIRES: the value is absent or above 0.
+void count_down_oddly(const sip::Message& message) noexcept;
+inline void count_down_max_forwards(const sip::Message& message) noexcept {
+    const std::int32_t value = message.max_forwards_value;
+    const std::string_view digits = message.max_forwards.value;
+    if (digits.size() != 2 || value <= 10 || value > kMaxForwards) [[unlikely]]
+        return count_down_oddly(message);
+    // A view into the packet, which is ours to write.
+    store_word(const_cast<char*>(digits.data()), kPairs[static_cast<std::size_t>(value - 1)]);
+}
+
+// A usual plan without a list. All parts move by 64 bytes whatever their size: what might be
+// overwritten is read before anything is written, and what each part spoils behind itself the next
+// one overwrites.
+template <bool kPopsRoute>
+[[gnu::always_inline]] inline Bytes rewrite_usual(Context& context,
+                                                  const RequestPlan& plan) noexcept {
+    const sip::Message& message = context.message();
+    const Parts& parts = plan.parts;
+    const RportText rport(context.frame().source.port);
+    const std::size_t rport_size = message.top_via.has_rport() ? rport.size : 0;
+    const std::size_t received_size = plan.received ? context.received_text().size() : 0;
+    const auto growth = static_cast<std::ptrdiff_t>(plan.top.size + received_size + rport_size) -
+                        (parts.behind_rport - parts.rport) - (parts.tail - parts.cut);
+    char* const begin = const_cast<char*>(message.text.data());
+    if (!has_room(context, begin, growth)) return {};
+
+    // As a rule last: who reads in a wider word what was written a moment ago stalls the core.
+    const bool counts_down_last = message.max_forwards.value.data() >= parts.tail;
+    if (!counts_down_last) [[unlikely]]
+        count_down_max_forwards(message);
+    const Blocks via = Blocks::load(parts.header), parameters = Blocks::load(parts.sent_by_end);
+    const Blocks behind_rport = Blocks::load(parts.behind_rport), tail = Blocks::load(parts.tail);
+    for (const char* from = begin; from < parts.header; from += Blocks::kSize)
+        Blocks::load(from).store(const_cast<char*>(from) - growth);
+
+    char* to = const_cast<char*>(parts.header) - growth;
+    write_top(context, plan.top, to);
+    to += plan.top.size;
+    via.store(to);
+    to += parts.sent_by_end - parts.header;
+    Blocks::load(context.scratch.received.text.data()).store(to);
+    to += received_size;
+    parameters.store(to);
+    to += parts.rport - parts.sent_by_end;
+    rport.write(to);
+    to += rport_size;
+    if (kPopsRoute) {
+        behind_rport.store(to);
+        to += parts.cut - parts.behind_rport;
+    }
+    LB_ASSERT(to == parts.tail);
+    tail.store(to);
+    if (counts_down_last) [[likely]]
+        count_down_max_forwards(message);
+    return grown(begin - growth, message.text, growth);
+}
+
+}  // namespace lb::core
