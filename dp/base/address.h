@@ -180,14 +180,19 @@ inline std::uint64_t fold_product(std::uint64_t a, std::uint64_t b) noexcept {
 // Mixes an endpoint or address for hash tables that are not exposed to crafted collisions: tables
 // are built by the control plane and bounded in probe length by their builders. Well mixed in all
 // bits; not the same in another release.
+inline constexpr std::uint64_t kHashFactor = 0xa0761d6478bd642f;
 inline std::uint64_t hash_of(const IpAddress& address) noexcept {
-    constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15, kOther = 0xe7037ed1a0b428db;
-    if (address.is_ipv4()) return fold_product(load_be32(address.data()), kOdd);
-    return fold_product(address.word(1) ^ kOdd, fold_product(address.word(9), kOther) + kOdd);
+    constexpr std::uint64_t kOther = 0xe7037ed1a0b428db;
+    if (address.is_ipv4()) return fold_product(address.word(0), kHashFactor);
+    return fold_product(address.word(1) ^ kHashFactor,
+                        fold_product(address.word(9), kOther) + kHashFactor);
 }
 
 inline std::uint64_t hash_of(const Endpoint& endpoint) noexcept {
-    return fold_product(hash_of(endpoint.address) + endpoint.port, 0xd6e8feb86659fd93);
+    const std::uint64_t port = endpoint.port;
+    if (endpoint.address.is_ipv4())  // all of it in five bytes
+        return fold_product(endpoint.address.word(0) | port << 40, kHashFactor);
+    return fold_product(hash_of(endpoint.address) + port, 0xd6e8feb86659fd93);
 }
 
 }  // namespace lb

@@ -61,8 +61,25 @@ inline void write_hex64(std::uint64_t value, char* out) noexcept {
 }
 // Two of them. REQUIRES: 32 writable chars.
 inline void write_hex128(std::uint64_t first, std::uint64_t second, char* out) noexcept {
+#if defined(__SSSE3__)
+    const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
+                                         'c', 'd', 'e', 'f');
+    const __m128i swap = _mm_setr_epi8(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
+    const __m128i both =
+        _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
+    const __m128i bytes = _mm_shuffle_epi8(both, swap);
+    const __m128i nibble = _mm_set1_epi8(0x0f);
+    const __m128i low = _mm_and_si128(bytes, nibble);
+    const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
+    const auto write = [&](char* to, __m128i nibbles) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(digits, nibbles));
+    };
+    write(out, _mm_unpacklo_epi8(high, low));
+    write(out + 16, _mm_unpackhi_epi8(high, low));
+#else
     write_hex64(first, out);
     write_hex64(second, out + 16);
+#endif
 }
 // False when `text` is not exactly 16 lower-case hex digits.
 bool parse_hex64(std::string_view text, std::uint64_t& value) noexcept;

@@ -48,25 +48,21 @@ constexpr auto kTail = [] {
 
 __m128i load(const void* at) noexcept { return _mm_loadu_si128(static_cast<const __m128i*>(at)); }
 
-// Four groups a step, and the rest by the sixteen bytes that end with it. Exact as long as no byte
-// is above 0x7f; false otherwise. REQUIRES: 16 bytes at least.
+// Four groups a step, and what is left by the sixteen bytes that end with it. Exact as long as no
+// byte is above 0x7f; false otherwise. REQUIRES: 16 bytes at least.
 [[gnu::always_inline]] inline bool sum_ascii(const char* at, std::size_t size,
                                              std::uint32_t& sum) noexcept {
-    const __m128i swap = load(kTail[15].data());
-    __m128i sums = _mm_setzero_si128(), seen = sums;
-    const auto add = [&](__m128i groups) {
-        sums = _mm_add_epi32(sums, _mm_xor_si128(groups, _mm_srli_epi32(groups, 3)));
+    const auto mixed = [](__m128i groups) {
+        return _mm_xor_si128(groups, _mm_srli_epi32(groups, 3));
     };
     const char* const last = at + size - 16;
-    for (std::size_t blocks = size / 16; blocks != 0; --blocks, at += 16) {
-        const __m128i bytes = load(at);
-        seen = _mm_or_si128(seen, bytes);
-        add(_mm_shuffle_epi8(bytes, swap));
-    }
-    if (const std::size_t left = size % 16; left != 0) {
-        const __m128i bytes = load(last);
-        seen = _mm_or_si128(seen, bytes);
-        add(_mm_shuffle_epi8(bytes, load(kTail[left - 1].data())));
+    __m128i seen = _mm_shuffle_epi8(load(last), load(kTail[(size - 1) % 16].data()));
+    __m128i sums = mixed(seen);
+    const __m128i swap = load(kTail[15].data());
+    for (; at < last; at += 16) {
+        const __m128i groups = _mm_shuffle_epi8(load(at), swap);
+        seen = _mm_or_si128(seen, groups);
+        sums = _mm_add_epi32(sums, mixed(groups));
     }
     sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
     sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));

@@ -29,7 +29,7 @@ public:
         std::size_t best = ~std::size_t{0};
         std::uint64_t best_seed = 0;
         for (std::uint64_t i = 0; i < kSeedsMax && best > kProbeGood; ++i) {
-            const std::uint64_t seed = i * 0x9e3779b97f4a7c15;
+            const std::uint64_t seed = (2 * i + 1) * 0x9e3779b97f4a7c15;
             const std::size_t longest = fill(hashes, seed);
             if (longest < best) {
                 best = longest;
@@ -52,8 +52,7 @@ public:
 
 private:
     std::size_t slot_of(std::uint64_t hash) const noexcept {
-        const std::uint64_t mixed = (hash ^ seed_) * 0xd6e8feb86659fd93;
-        return static_cast<std::size_t>(mixed >> 32) & mask_;
+        return static_cast<std::size_t>(hash * seed_ >> 32) & mask_;
     }
 
     // Returns the longest probe.
@@ -71,7 +70,7 @@ private:
         return longest;
     }
 
-    std::uint64_t seed_ = 0;
+    std::uint64_t seed_ = 0;  // odd
     std::size_t mask_ = 0;
     std::vector<std::uint32_t> slots_;
 };
