@@ -22,29 +22,6 @@ bool last_contact(std::string_view text, const sip::TextIndex& index,
     return false;
 }
 
-// True if the Contact is one "<sip:user@host...>" with the source address as its host: what a phone
-// that is not behind NAT sends, told without parsing, by the breaks behind its scheme. False says
-// nothing.
-[[gnu::always_inline]] inline bool plainly_names(const sip::Message& message,
-                                                 std::string_view source) noexcept {
-    constexpr std::string_view kBegin = "<sip:";
-    const std::string_view contact = message.contact.value;
-    if (!contact.starts_with(kBegin) || contact.back() != '>') return false;
-    const char* const user = contact.data() + kBegin.size();
-    const char* const end = contact.data() + contact.size();
-    // One of them is the last '>': none that is looked at lies behind it.
-    std::uint64_t breaks = message.index.breaks_at(user);
-    if (breaks == 0) return false;
-    const char* const host = user + std::countr_zero(breaks) + 1;
-    breaks &= breaks - 1;
-    if (host[-1] != '@' || breaks == 0) return false;
-    const char* const host_end = user + std::countr_zero(breaks);
-    if (*host_end == ':') breaks &= breaks - 1;
-    if (breaks == 0 || user + std::countr_zero(breaks) + 1 != end) return false;
-    return static_cast<std::size_t>(host_end - host) == source.size() &&
-           same_short(host, source.data(), source.size());
-}
-
 bool is_behind_nat(Context& context, const sip::Uri& contact) noexcept {
     return context.frame().source.address.is_private() || !host_is_source(context, contact.host);
 }
@@ -88,11 +65,27 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
 
 }  // namespace
 
-bool contact_plainly_stays(Context& context, table::Nat nat) noexcept {
-    if (nat == table::Nat::kOff || !context.message().contact.present()) return true;
-    if (nat != table::Nat::kAuto || context.frame().source.address.is_private()) return false;
-    const std::string_view source = context.source_text();
-    return plainly_names(context.message(), source);
+// By the breaks behind its scheme.
+bool plainly_names(std::string_view contact, const sip::TextIndex& index,
+                   std::string_view source) noexcept {
+    constexpr std::string_view kBegin = "<sip:";
+    // What is longer is IPv6, which has brackets in a URI.
+    if (source.size() < 4 || source.size() > 16) return false;
+    if (!contact.starts_with(kBegin) || contact.back() != '>') return false;
+    const char* const user = contact.data() + kBegin.size();
+    const char* const last = contact.data() + contact.size() - 1;
+    // That is a break: none that is looked at lies behind it.
+    std::uint64_t breaks = index.breaks_at(user);
+    if (breaks == 0) return false;
+    const char* const at_sign = user + std::countr_zero(breaks);
+    const char* const host = at_sign + 1;
+    const char* const host_end = host + source.size();
+    if (*at_sign != '@' || host_end > last || !same_short(host, source.data(), source.size()))
+        return false;
+    if (host_end == last) return true;
+    breaks &= breaks - 1;  // without the '@'
+    breaks &= breaks - 1;  // and what ends the host
+    return *host_end == ':' && breaks != 0 && user + std::countr_zero(breaks) == last;
 }
 
 void add_contact_edits(Context& context, table::Nat nat) noexcept {

@@ -12,8 +12,18 @@ namespace lb::core {
 //   always: whatever the Contact says; auto: if its host is private or not the source address.
 // A destination's own Contact is right by definition and stays.
 
+// True if that Contact is one "<sip:user@host[:port]>" with the text of the source address as its
+// host: what a phone that is not behind NAT sends, told without parsing. False says nothing.
+bool plainly_names(std::string_view contact, const sip::TextIndex& index,
+                   std::string_view source) noexcept;
+
 // True if the Contact stays, told without parsing it. False says nothing.
-bool contact_plainly_stays(Context& context, table::Nat nat) noexcept;
+inline bool contact_plainly_stays(Context& context, table::Nat nat) noexcept {
+    const sip::Message& message = context.message();
+    if (nat == table::Nat::kOff || !message.contact.present()) return true;
+    if (nat != table::Nat::kAuto || context.frame().source.address.is_private()) return false;
+    return plainly_names(message.contact.value, message.index, context.source_text());
+}
 
 // The same for any Contact. scratch.edits is clear or rubble, and is rubble afterwards.
 bool contact_stays_anyway(Context& context, table::Nat nat) noexcept;

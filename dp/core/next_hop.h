@@ -58,7 +58,7 @@ inline const table::Member* usual_destination(const Context& context,
         context.dispatch().is_destination(context.frame().source))
         return nullptr;
     const std::uint32_t hash = table::dispatcher_hash(message.call_id.value);
-    const std::uint32_t index = entrance.call_id_plan->pick(hash);
+    const std::uint32_t index = entrance.call_id_plan->pick_among(hash);
     return index == table::kNoIndex ? nullptr : entrance.members + index;
 }
 

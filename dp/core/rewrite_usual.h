@@ -113,18 +113,21 @@ inline bool pops_one_route(const sip::Message& message, const LooseRoute& route)
            contact_stays(context, service.nat);
 }
 
-// All but the list of a plan that is not usual.
-[[gnu::always_inline]] inline RequestPlan plan_in_line(Context& context, const LooseRoute* route,
-                                                       const NextHop& hop,
-                                                       const table::Entrance& entrance,
-                                                       const table::Listener& out) noexcept {
-    RequestPlan plan;
-    plan_top(context, entrance, out, plan.top);
-    // Long before it is written: AES takes its time, but not the core's.
+inline std::uint64_t cookie_of(const Context& context) noexcept {
+    return sip::dialog_cookie(context.tables.secret, context.message().call_id.value);
+}
+
+// Plans what is usual. REQUIRES: plan.top has its shape. `plan` may be one that is not usual, and
+// then lacks its list and the number that hangs on the port.
+[[gnu::always_inline]] inline void plan_in_line(Context& context, const LooseRoute* route,
+                                                const NextHop& hop, const table::Service& service,
+                                                RequestPlan& plan) noexcept {
+    // Long before they are written: AES takes its time, but not the core's.
+    const bool routed = plan.top.record_route || plan.top.path;
+    plan.top.cookie = routed ? cookie_of(context) : 0;
     if (context.message().top_via.has_rport()) [[likely]]
         plan.top.mac = branch_mac(context, context.frame().source.port);
-    plan.usual = is_usual(context, route, hop, *entrance.service, plan);
-    return plan;
+    plan.usual = is_usual(context, route, hop, service, plan);
 }
 
 // Room in front of the message for it to begin `growth` earlier, and for the frame's headers.

@@ -54,7 +54,8 @@ table::ListenerIndex outgoing_listener(const Context& context, table::ListenerIn
 }
 
 // What is left to the control thread (kResolve) is not counted.
-void count_traffic(const Context& context, const NextHop& next) noexcept {
+[[gnu::always_inline]] inline void count_traffic(const Context& context,
+                                                 const NextHop& next) noexcept {
     const sip::Message& message = context.message();
     const bool call =
         next.dispatched && message.method == sip::Method::kInvite && message.to_addr.tag.empty();
@@ -120,11 +121,22 @@ NextHop dispatched_to(const table::Member& member) noexcept {
     return next;
 }
 
+// relay_usual() with a top that is not prepared.
+[[gnu::noinline]] Verdict forward_by_plan(Context& context, const table::Member& member,
+                                          const table::Hop& hop,
+                                          table::ListenerIndex out) noexcept {
+    const NextHop next = dispatched_to(member);
+    return carry_out(context, next, plan_request(context, loose_route(context), next, out), hop);
+}
+
+// And with edits, as behind NAT; `cookie`: of its top.
 [[gnu::noinline]] Verdict forward_by_list(Context& context, const table::Member& member,
-                                          const table::Hop& hop, Top top) noexcept {
+                                          const table::Hop& hop, table::ListenerIndex out,
+                                          std::uint64_t cookie) noexcept {
     const NextHop next = dispatched_to(member);
     RequestPlan plan;
-    plan.top = top;
+    shape_top(context, context.entrance(), context.listener_at(out), plan.top);
+    plan.top.cookie = cookie;
     list_request_edits(context, loose_route(context), next, plan);
     return carry_out(context, next, plan, hop);
 }
@@ -136,11 +148,16 @@ Verdict relay_usual(Context& context, const table::Entrance& entrance, const tab
     const table::ListenerIndex out = outgoing_listener(context, member.listener, target, hop);
     if (out == table::kNoListener) [[unlikely]]
         return relay_by_all(context);
+    const table::Listener& leaves_by =
+        out == context.listener ? *entrance.listener : context.listener_at(out);
+    RequestPlan plan;
+    shape_top(context, entrance, leaves_by, plan.top);
+    if (plan.top.prepared == nullptr) [[unlikely]]
+        return forward_by_plan(context, member, hop, out);
     const NextHop next = dispatched_to(member);
-    const table::Listener& leaves_by = *context.dispatch().entrance(out).listener;
-    const RequestPlan plan = plan_in_line(context, nullptr, next, entrance, leaves_by);
+    plan_in_line(context, nullptr, next, *entrance.service, plan);
     if (!plan.usual) [[unlikely]]
-        return forward_by_list(context, member, hop, plan.top);
+        return forward_by_list(context, member, hop, out, plan.top.cookie);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     count_traffic(context, next);
     const Bytes message = rewrite_usual<false>(context, plan);
@@ -149,7 +166,7 @@ Verdict relay_usual(Context& context, const table::Entrance& entrance, const tab
     return send(context, leaves_by.endpoint, member.endpoint, hop, message.data(), message.size());
 }
 
-[[gnu::noinline]] Verdict relay_request(Context& context) noexcept {
+[[gnu::always_inline]] inline Verdict relay_request(Context& context) noexcept {
     sip::Message& request = context.message();
     if (!read_addresses(request)) [[unlikely]]
         return refuse(context, 400, "Bad Request");
@@ -231,9 +248,9 @@ bool is_same(const MacAddress& a, const MacAddress& b) noexcept {
 
 // To an address of ours on that interface; anything else is for the kernel: ARP, strangers,
 // multicast.
-bool is_for_us(const table::Network& network, const table::Interface& interface,
+bool is_for_us(const table::Network& network, const table::Port& port,
                const net::FrameView& frame) noexcept {
-    return is_same(frame.target_mac, interface.mac) && network.owns(frame.target.address);
+    return is_same(frame.target_mac, port.mac) && network.owns(frame.target.address);
 }
 
 // False for a source that a reply may not go to: it would reach many hosts, or ourselves.
@@ -276,13 +293,14 @@ Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch
         error != net::FrameError::kNone) [[unlikely]] {
         return drop(drop_reason(error));
     }
-    context.interface = context.network().find_interface(packet.device, frame.vlan);
+    const table::Network& network = context.network();
+    const table::Port& port = network.find_port(packet.device, frame.vlan);
+    context.interface = port.interface;
     if (context.interface == table::kNoInterface) [[unlikely]]
         return drop(DropReason::kForeignVlan);
 
     const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
-    const table::Network& network = context.network();
-    if (!is_for_us(network, network.interface(context.interface), frame)) [[unlikely]]
+    if (!is_for_us(network, port, frame)) [[unlikely]]
         return punt;
     if (!frame.is_udp) [[unlikely]] {
         // A fragment's ports are unknown; it comes back once, whole.
@@ -295,10 +313,11 @@ Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch
         return punt;
     if (!is_plausible_source(context)) [[unlikely]]
         return drop(DropReason::kForgedSource);
-    if (is_keepalive(frame.payload)) [[unlikely]]
+    const std::string_view payload = frame.payload;
+    if (is_keepalive(payload)) [[unlikely]]
         return drop(DropReason::kKeepalive);
 
-    if (const auto error = sip::parse(frame.payload, scratch.message); error != sip::Error::kNone)
+    if (const auto error = sip::parse(payload, scratch.message); error != sip::Error::kNone)
         [[unlikely]] {
         return refuse_unparsable(context, error);
     }

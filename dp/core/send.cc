@@ -36,7 +36,9 @@ Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& targe
     const net::UdpHeaders headers{out.mac,  target_mac,           out.vlan, source, target,
                                   kTtlSent, context.frame().dscp, 0};
     const std::size_t written = net::write_udp_headers(headers, payload, size, mode);
-    return finish(context.packet, hop, mode, payload, size, written);
+    finish(context.packet, mode, payload, size, written);
+    const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
+    return {action, DropReason::kInternal, hop.interface};
 }
 
 Verdict send_back(Context& context, const net::FrameView& received, const Endpoint& target,

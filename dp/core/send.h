@@ -23,9 +23,9 @@ Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& targe
                  const table::Hop& hop, std::uint8_t* payload, std::size_t size) noexcept;
 
 // Points the packet at the finished frame: [payload - written, payload + size).
-[[gnu::always_inline]] inline Verdict finish(net::Packet& packet, const table::Hop& hop,
-                                             net::ChecksumMode mode, std::uint8_t* payload,
-                                             std::size_t size, std::size_t written) noexcept {
+[[gnu::always_inline]] inline void finish(net::Packet& packet, net::ChecksumMode mode,
+                                          std::uint8_t* payload, std::size_t size,
+                                          std::size_t written) noexcept {
     std::uint8_t* const first = payload - written;
     const auto moved = static_cast<std::uint32_t>(first - packet.data);  // modulo 2^32
     const auto length = static_cast<std::uint32_t>(written + size);
@@ -35,8 +35,6 @@ Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& targe
     packet.data = first;
     if (mode != net::ChecksumMode::kSoftware)
         packet.unsummed_udp = static_cast<std::uint16_t>(written - net::kUdpHeader);
-    const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;
-    return {action, DropReason::kInternal, hop.interface};
 }
 
 // Makes the frame that carries [payload, payload + size) from `source` to `target` and points the
@@ -54,7 +52,8 @@ Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& targe
     net::write_plain_headers(source, target, {kTtlSent, context.frame().dscp, 0}, payload, size,
                              sum);
     hop.ethernet.write_in_front_of(payload - net::kUdpHeader - net::kIpv4Header);
-    return finish(context.packet, hop, mode, payload, size, net::kPlainHeaders);
+    finish(context.packet, mode, payload, size, net::kPlainHeaders);
+    return {Action::kForward, DropReason::kInternal, hop.interface};
 }
 
 // The same for a reply to the frame that came in: by the routes if they know the way, else to the

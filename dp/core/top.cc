@@ -37,21 +37,20 @@ const std::string& own_route(const Top& top, const table::Listener& listener) no
     return listener.record_route[has_twin(top)][top.full_lr];
 }
 
-std::size_t own_routes_size(const Top& top) noexcept {
-    constexpr std::size_t kBehind = kHexSize + kRouteEnd.size();
-    const std::size_t size = own_route(top, *top.in).size() + kBehind;
-    return has_twin(top) ? size + own_route(top, *top.out).size() + kBehind : size;
-}
-
 }  // namespace
 
-std::size_t odd_top_size(const Top& top) noexcept {
-    const std::size_t routes = own_routes_size(top);
-    const std::size_t values = has_twin(top) ? 2 : 1;
-    std::size_t size = top.out->via.size() + sip::kBranchSize + kLineEnd.size();
-    if (top.max_forwards) size += kMaxForwardsLine.size();
-    if (top.record_route) size += routes;
-    if (top.path) size += routes - values * (table::kRecordRoute.size() - kPath.size());
+std::size_t odd_top_size(const table::Listener& in, const table::Listener& out, bool max_forwards,
+                         bool record_route, bool path, bool full_lr) noexcept {
+    const bool twin = &in != &out;
+    const auto route_size = [&](const table::Listener& listener) {
+        return listener.record_route[twin][full_lr].size() + kHexSize + kRouteEnd.size();
+    };
+    const std::size_t routes = route_size(in) + (twin ? route_size(out) : 0);
+    const std::size_t values = twin ? 2 : 1;
+    std::size_t size = out.via.size() + sip::kBranchSize + kLineEnd.size();
+    if (max_forwards) size += kMaxForwardsLine.size();
+    if (record_route) size += routes;
+    if (path) size += routes - values * (table::kRecordRoute.size() - kPath.size());
     return size;
 }
 
@@ -79,7 +78,7 @@ void write_for_listeners(const Top& top, Write write) noexcept {
 
 }  // namespace
 
-void write_odd_top(const Context& context, const Top& top, char* at) noexcept {
+void write_odd_top(const Context& context, Top top, char* at) noexcept {
     Writer to{at};
     if (top.max_forwards) to.text(kMaxForwardsLine);
     if (top.record_route)

@@ -14,8 +14,8 @@ struct Top {
     // As most are: prepared, but for the numbers. Null: it has to be put together.
     const table::TopText* prepared;
     std::size_t size;
-    std::uint64_t cookie;  // of the dialog; set if a route is written
-    std::uint64_t mac;     // of the branch: sip::reply_mac(), to be set by whoever knows the port
+    std::uint64_t cookie;   // sip::dialog_cookie(); read if a route is written
+    std::uint64_t mac = 0;  // of the branch: sip::reply_mac()
     bool max_forwards;
     bool record_route;
     bool path;
@@ -29,13 +29,15 @@ inline bool forms_dialog(const sip::Message& request) noexcept {
            request.to_addr.tag.empty();
 }
 
-// The size of one that is not prepared, and write_top() for it.
-std::size_t odd_top_size(const Top& top) noexcept;
-void write_odd_top(const Context& context, const Top& top, char* at) noexcept;
+// The size of one that is not prepared, and write_top() for it. They get copies: who hands out a
+// place in memory for his numbers must keep them there.
+std::size_t odd_top_size(const table::Listener& in, const table::Listener& out, bool max_forwards,
+                         bool record_route, bool path, bool full_lr) noexcept;
+void write_odd_top(const Context& context, Top top, char* at) noexcept;
 
-// Sets all of it but `mac`. `out`: the listener that the request leaves by.
-inline void plan_top(const Context& context, const table::Entrance& entrance,
-                     const table::Listener& out, Top& top) noexcept {
+// Sets all of it but the numbers. `out`: the listener that the request leaves by.
+inline void shape_top(const Context& context, const table::Entrance& entrance,
+                      const table::Listener& out, Top& top) noexcept {
     const sip::Message& message = context.message();
     const table::Service& service = *entrance.service;
     top.in = entrance.listener;
@@ -44,13 +46,12 @@ inline void plan_top(const Context& context, const table::Entrance& entrance,
     top.record_route = service.record_route && forms_dialog(message);
     top.path = service.path && message.method == sip::Method::kRegister;
     top.full_lr = service.enable_full_lr;
-    if (top.record_route || top.path)
-        top.cookie = sip::dialog_cookie(context.tables.secret, message.call_id.value);
     if (top.in != top.out || top.max_forwards || top.path) [[unlikely]] {
         top.prepared = nullptr;
-        top.size = odd_top_size(top);
+        top.size = odd_top_size(*top.in, *top.out, top.max_forwards, top.record_route, top.path,
+                                top.full_lr);
     } else {
-        top.prepared = &top.out->tops[top.record_route][top.full_lr];
+        top.prepared = &entrance.tops[top.record_route];
         top.size = top.prepared->size();
     }
 }

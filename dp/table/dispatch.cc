@@ -18,7 +18,7 @@ void Listener::compose_texts() {
             text += kRecordRouteCookie;
         }
         for (const bool routed : {false, true}) {
-            TopText& top = tops[routed][full_lr];
+            TopText& top = tops[full_lr][routed];
             std::string text = routed ? record_route[false][full_lr] : std::string();
             top.cookie = text.size();
             if (routed) text += number + ">\r\n";

@@ -64,7 +64,7 @@ struct Listener {
     // followed by the dialog cookie. By whether it is one of two (";r2=on"), and by
     // Service::enable_full_lr (";lr=on").
     std::array<std::array<std::string, 2>, 2> record_route;
-    // By whether there is a Record-Route, one and not two, and by Service::enable_full_lr.
+    // By Service::enable_full_lr, and by whether there is a Record-Route, one and not two.
     std::array<std::array<TopText, 2>, 2> tops;
     void compose_texts();
 };

@@ -108,11 +108,15 @@ void Network::make_indexes() {
         const Interface& entry = state_.interfaces[i];
         for (const Prefix& prefix : entry.addresses) own_.push_back(prefix.address);
         if (entry.vlan != net::kNoVlan) continue;
-        if (untagged_.size() <= entry.device) untagged_.resize(entry.device + 1U, kNoInterface);
-        InterfaceIndex& of_device = untagged_[entry.device];
-        if (of_device == kNoInterface) of_device = static_cast<InterfaceIndex>(i);
+        if (ports_.size() <= entry.device) ports_.resize(entry.device + 1U);
+        Port& of_device = ports_[entry.device];
+        if (of_device.interface == kNoInterface)
+            of_device = {entry.mac, static_cast<InterfaceIndex>(i)};
     }
-    ports_ = index_of(state_.interfaces, [](const Interface& entry) {
+    untagged_end_ = ports_.size();
+    for (std::size_t i = 0; i < count_; ++i)
+        ports_.push_back({state_.interfaces[i].mac, static_cast<InterfaceIndex>(i)});
+    tagged_index_ = index_of(state_.interfaces, [](const Interface& entry) {
         return hash_of_port(entry.device, entry.vlan);
     });
     own_index_ = index_of(own_, [](const IpAddress& address) { return hash_of(address); });
@@ -149,12 +153,12 @@ std::unique_ptr<const Network> Network::build(NetworkState state) {
     return network;
 }
 
-InterfaceIndex Network::find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept {
+const Port& Network::find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept {
     const auto& interfaces = state_.interfaces;
-    const std::uint32_t at = ports_.find(hash_of_port(device, vlan), [&](std::uint32_t i) {
+    const std::uint32_t at = tagged_index_.find(hash_of_port(device, vlan), [&](std::uint32_t i) {
         return interfaces[i].device == device && interfaces[i].vlan == vlan;
     });
-    return at == HashIndex::kNone ? kNoInterface : static_cast<InterfaceIndex>(at);
+    return at == HashIndex::kNone ? kNoPort : ports_[untagged_end_ + at];
 }
 
 const Hop& Network::resolve_by_route(const IpAddress& target, Hop& room) const noexcept {
@@ -176,8 +180,8 @@ std::size_t Network::memory_bytes() const noexcept {
              state_.neighbours.capacity() * sizeof(NeighbourEntry) +
              own_.capacity() * sizeof(IpAddress) +
              (by_route_.capacity() + on_link_.capacity()) * sizeof(Hop) +
-             untagged_.capacity() * sizeof(InterfaceIndex);
-    return bytes + ports_.memory_bytes() + own_index_.memory_bytes() +
+             ports_.capacity() * sizeof(Port);
+    return bytes + tagged_index_.memory_bytes() + own_index_.memory_bytes() +
            neighbour_index_.memory_bytes() + on_link_index_.memory_bytes() + ipv4_.memory_bytes() +
            ipv6_.memory_bytes();
 }

@@ -39,6 +39,12 @@ struct Interface {
 using InterfaceIndex = std::uint16_t;
 inline constexpr InterfaceIndex kNoInterface = 0xffff;
 
+// An interface as frames are told by that come in by it.
+struct Port {
+    MacAddress mac;
+    InterfaceIndex interface = kNoInterface;
+};
+
 struct RouteEntry {
     Prefix prefix;
     InterfaceIndex interface = kNoInterface;
@@ -94,9 +100,12 @@ public:
 
     // The interface that a frame with this tag on this device belongs to; kNoInterface for a VLAN
     // that nobody configured.
-    InterfaceIndex find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept {
+    const Port& find_port(std::uint16_t device, std::uint16_t vlan) const noexcept {
         if (vlan != net::kNoVlan) return find_tagged(device, vlan);
-        return device < untagged_.size() ? untagged_[device] : kNoInterface;
+        return device < untagged_end_ ? ports_[device] : kNoPort;
+    }
+    InterfaceIndex find_interface(std::uint16_t device, std::uint16_t vlan) const noexcept {
+        return find_port(device, vlan).interface;
     }
 
     // True for an address of one of our interfaces.
@@ -132,6 +141,7 @@ private:
     // Where several would be it has kAskIndex, where none is kNobody; in kNobody's own slot never
     // that.
     static constexpr std::size_t kQuadSlots = 64;
+    static constexpr Port kNoPort{};
     static constexpr std::uint32_t kAskIndex = 0, kNobody = 0xffffffff;
     static std::uint32_t quad_of(const IpAddress& address) noexcept {
         std::uint32_t quad;
@@ -144,7 +154,7 @@ private:
 
     Network() = default;
     const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept;
-    InterfaceIndex find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
+    const Port& find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
     Hop make_hop(InterfaceIndex interface, const IpAddress& neighbour) const noexcept;
     const Hop& resolve_by_route(const IpAddress& target, Hop& room) const noexcept;
     bool owns_by_index(const IpAddress& address) const noexcept;
@@ -153,14 +163,16 @@ private:
     void insert_routes();
     void find_on_link();
 
-    NetworkState state_;                    // never moves after make_indexes(): hops point into it
-    std::size_t count_ = 0;                 // of interfaces
-    std::vector<InterfaceIndex> untagged_;  // by device
+    NetworkState state_;     // never moves after make_indexes(): hops point into it
+    std::size_t count_ = 0;  // of interfaces
+    // First by device those that take frames without a tag, then by interface all that there are.
+    std::vector<Port> ports_;
+    std::size_t untagged_end_ = 0;
     std::vector<IpAddress> own_;
     std::array<std::uint32_t, kQuadSlots> own_quads_{};
     std::vector<Hop> by_route_;  // what resolve() says by each route; no neighbour: it is on link
     std::vector<Hop> on_link_;   // what find_neighbour() finds
-    HashIndex ports_, own_index_, neighbour_index_, on_link_index_;
+    HashIndex tagged_index_, own_index_, neighbour_index_, on_link_index_;
     PrefixTrie ipv4_{8}, ipv6_{4};
 };
 

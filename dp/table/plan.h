@@ -55,7 +55,10 @@ public:
 
     // Spec 2.3: from a number to an index, past unusable members. kNoIndex: none is usable.
     std::uint32_t pick(std::uint32_t value) const noexcept {
-        if (members_ == 0) return kNoIndex;
+        return members_ == 0 ? kNoIndex : pick_among(value);
+    }
+    // The same of a set that is not empty.
+    std::uint32_t pick_among(std::uint32_t value) const noexcept {
         const std::uint32_t slot = modulo_eligible(value);
         if (next_usable_.empty()) return slot;
         return next_usable_[slot];

@@ -301,9 +301,11 @@ Entrance Dispatch::make_entrance(const Listener& listener) const {
     if (listener.service >= services().size()) return entrance;
     const Service& service = services()[listener.service];
     entrance.service = &service;
+    entrance.tops = listener.tops[service.enable_full_lr].data();
     const Set* const set = set_of_service(listener.service);
     if (set == nullptr || !service.rules.empty() || service.set_host ||
-        service.algorithm != Algorithm::kCallId || plan(*set).for_dialogs() != nullptr)
+        service.algorithm != Algorithm::kCallId || set->members.empty() ||
+        plan(*set).for_dialogs() != nullptr)
         return entrance;
     entrance.call_id_plan = &plan(*set);
     entrance.members = set->members.data();

@@ -79,9 +79,11 @@ struct Entrance {
     const Listener* listener = nullptr;
     const Service* service = nullptr;
     // How the usual request finds its destination: by the Call-ID alone, in one set. Null: there
-    // are rules, or another algorithm, or more than a destination to choose.
+    // are rules, another algorithm, drained members, or a host to set.
     const SetPlan* call_id_plan = nullptr;
     const Member* members = nullptr;  // of that set
+    // Of the listener, as its service wants them: by whether there is a Record-Route.
+    const TopText* tops = nullptr;
 };
 
 // Which state of the control plane's model a Dispatch was made from; 0 in `table`: of none.

@@ -103,6 +103,8 @@ TEST(Network, KnowsItsAddressesAndInterfaces) {
     EXPECT_EQ(network->find_interface(3, net::kNoVlan), 2);
     EXPECT_EQ(network->find_interface(0, 101), kNoInterface);
     EXPECT_EQ(network->find_interface(1, net::kNoVlan), kNoInterface);
+    EXPECT_EQ(network->find_port(0, 100).mac, network->interface(1).mac);
+    EXPECT_EQ(network->find_port(3, net::kNoVlan).mac, network->interface(2).mac);
     EXPECT_EQ(network->interface(1).name, "core");
     EXPECT_EQ(network->interfaces().size(), 3U);
     EXPECT_GT(network->memory_bytes(), sizeof(Network));
@@ -171,8 +173,25 @@ TEST(Network, OwnsWhatItsInterfacesHaveAndNothingElse) {
     }
 }
 
+// What of a hop is prepared for plain frames.
+void expect_prepared(const Network& network, const Hop& hop) {
+    if (hop.interface == kNoInterface) return;
+    const Interface& out = network.interface(hop.interface);
+    const bool plain = hop.mac != nullptr && hop.neighbour.is_ipv4() && out.vlan == net::kNoVlan;
+    ASSERT_EQ(hop.plain_end, plain ? out.mtu - 40 - 8 + 1 : 0);
+    if (!plain) return;
+    std::array<std::uint8_t, 16 + 4> written{};
+    hop.ethernet.write_in_front_of(written.data() + 16);
+    std::array<std::uint8_t, 16 + 4> expected{};
+    std::ranges::copy(hop.mac->bytes, expected.begin() + 2);
+    std::ranges::copy(out.mac.bytes, expected.begin() + 8);
+    expected[14] = 8;
+    ASSERT_EQ(written, expected);
+}
+
 TEST(Network, ResolvesLikeItsSlowTwinOnRandomTables) {
     std::mt19937 random(11);
+    std::size_t neighbours = 0;
     for (int round = 0; round < 60; ++round) {
         const NetworkState state = random_state(random, random() % 60);
         const auto network = Network::build(state);
@@ -186,8 +205,18 @@ TEST(Network, ResolvesLikeItsSlowTwinOnRandomTables) {
             if (hop.mac != nullptr) {
                 ASSERT_EQ(*hop.mac, *slow.mac) << target.text();
             }
+            expect_prepared(*network, hop);
+            const Hop* const neighbour = network->find_neighbour(target);
+            if (neighbour == nullptr) continue;
+            ++neighbours;
+            ASSERT_EQ(neighbour->interface, slow.interface) << target.text();
+            ASSERT_EQ(neighbour->neighbour, target);
+            ASSERT_EQ(*neighbour->mac, *slow.mac) << target.text();
+            ASSERT_FALSE(network->owns(target)) << target.text();
+            ASSERT_TRUE(is_plain_host(target)) << target.text();
         }
     }
+    EXPECT_GT(neighbours, 50U);
 }
 
 TEST(Network, KnowsItsAddressesAndInterfacesLikeALinearSearch) {
