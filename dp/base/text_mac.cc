@@ -189,20 +189,21 @@ LB_AES_INLINE __m128i sum_aes(const std::uint64_t* key, std::string_view part,
         const AesBlock block = short_block(part);
         return _mm_xor_si128(sum, product(vector_of(block.low, block.high), key));
     }
-    const char* const text = part.data();
-    const char* const words = reinterpret_cast<const char*>(key);
-    const std::size_t last = part.size() - 16;
-    std::size_t at = 0;
-    for (; at < last; at += 16)
+    const auto last = static_cast<std::ptrdiff_t>(part.size() - 16);
+    const char* const text = part.data() + last;
+    const char* const words = reinterpret_cast<const char*>(key) + last;
+    std::ptrdiff_t at = -last;
+    for (; at < 0; at += 16) {
         sum = _mm_xor_si128(sum, product(load_block(text + at), words + at));
-    const __m128i to_front = load_block(kToFront.data() + (at - last));
-    const __m128i block = _mm_shuffle_epi8(load_block(text + last), to_front);
+        asm("" : "+r"(at));  // gcc would work out anew what it is behind the loop
+    }
+    const __m128i block = _mm_shuffle_epi8(load_block(text), load_block(kToFront.data() + at));
     return _mm_xor_si128(sum, product(block, words + at));
 }
 
 // All parts of a long text but the last one.
-[[gnu::noinline]] LB_AES_TARGET __m128i take_long(const TextKey& key, const std::uint64_t* words,
-                                                  std::string_view& text, __m128i state) noexcept {
+LB_AES_INLINE __m128i take_long(const TextKey& key, const std::uint64_t* words,
+                                std::string_view& text, __m128i state) noexcept {
     for (; text.size() > TextKey::kPartMax; text.remove_prefix(TextKey::kPartMax))
         state = encrypted(key.cipher, sum_aes(words, text.substr(0, TextKey::kPartMax), state));
     return state;
@@ -213,15 +214,23 @@ LB_AES_INLINE std::uint64_t folded(__m128i sum) noexcept {
     return low_of(_mm_xor_si128(sum, high));
 }
 
-LB_AES_INLINE __m128i sum_aes(const TextKey& key, std::uint64_t number, std::string_view first,
-                              std::string_view second) noexcept {
+[[gnu::noinline]] LB_AES_TARGET __m128i sum_long(const TextKey& key, std::uint64_t number,
+                                                 std::string_view first,
+                                                 std::string_view second) noexcept {
     __m128i state = vector_of(number, lengths_of(first, second));
-    if (first.size() > TextKey::kPartMax) [[unlikely]]
-        state = take_long(key, key.of_first(), first, state);
-    if (second.size() > TextKey::kPartMax) [[unlikely]]
-        state = take_long(key, key.of_second(), second, state);
+    state = take_long(key, key.of_first(), first, state);
+    state = take_long(key, key.of_second(), second, state);
     state = sum_aes(key.of_first(), first, state);
     return sum_aes(key.of_second(), second, state);
+}
+
+LB_AES_INLINE __m128i sum_aes(const TextKey& key, std::uint64_t number, std::string_view first,
+                              std::string_view second) noexcept {
+    if (first.size() > TextKey::kPartMax || second.size() > TextKey::kPartMax) [[unlikely]]
+        return sum_long(key, number, first, second);
+    __m128i sum = vector_of(number, lengths_of(first, second));
+    sum = sum_aes(key.of_first(), first, sum);
+    return sum_aes(key.of_second(), second, sum);
 }
 
 LB_AES_TARGET std::uint64_t text_mac_aes(const TextKey& key, std::uint64_t number,
