@@ -180,6 +180,15 @@ level = "warning"
     return work + "/siplane.toml"
 
 
+def wait_for_socket(path, process):
+    """Until `process` listens there."""
+    end = time.time() + START_SECONDS
+    while not os.path.exists(path):
+        if process.poll() is not None or time.time() > end:
+            die("nothing listens at " + path)
+        time.sleep(0.02)
+
+
 def own_group():
     """For preexec_fn: a scheduling group of its own, ahead of others.
 
@@ -271,8 +280,12 @@ class Load:
         command = [options.build + "/tests/bench/sip_load", pcap, device] + generator_eal_args()
         self.process = subprocess.Popen(in_namespace(namespace, command), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, preexec_fn=own_group)
+
+    def started(self):
+        """Waits for its link: a device that others connect to has one when they have."""
         if "ready" not in self.answer():
             die("sip_load did not start")
+        return self
 
     def answer(self):
         line = self.process.stdout.readline()
