@@ -52,9 +52,7 @@ struct HeaderLine {
 // The value of one Via (via-parm, RFC 3261 25.1), one of possibly several in a header field.
 struct Via {
     std::string_view value;           // this via-parm alone, trimmed
-    std::string_view transport;       // "UDP"
     std::string_view host;            // sent-by host as written, IPv6 with brackets
-    std::string_view port_text;       // digits, empty when absent
     std::string_view branch;          // value of ;branch, empty when absent
     std::string_view received;        // value of ;received, empty when absent
     std::string_view received_param;  // ";received=..." with its semicolon, for replacement

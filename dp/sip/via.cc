@@ -6,12 +6,11 @@ namespace lb::sip {
 namespace {
 
 // sent-protocol: "SIP/2.0/UDP" with LWS around the slashes (RFC 4475 3.1.1.1).
-bool take_protocol(Cursor& cursor, Via& via) noexcept {
+bool take_protocol(Cursor& cursor) noexcept {
     constexpr Name kSip("sip");
     if (!kSip.is(cursor.take_token()) || !cursor.take_separator('/')) return false;
     if (cursor.take_token() != "2.0" || !cursor.take_separator('/')) return false;
-    via.transport = cursor.take_token();
-    return !via.transport.empty();
+    return !cursor.take_token().empty();  // whatever the transport is
 }
 
 constexpr CharSet kNoHostChar = CharSet("-._", true).with_letters_and_digits();
@@ -34,8 +33,7 @@ bool take_sent_by(Cursor& cursor, Via& via) noexcept {
     if (!take_host(cursor, via)) return false;
     const char* end = cursor.at;
     if (cursor.take_separator(':')) {
-        via.port_text = cursor.take_digits();
-        if (!parse_port(via.port_text, via.port) || via.port == 0) {
+        if (!parse_port(cursor.take_digits(), via.port) || via.port == 0) {
             via.host = {};  // nobody can be answered there
             return false;
         }
@@ -95,7 +93,7 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     Cursor cursor(text, index);
     cursor.skip_lws();
     const char* const begin = cursor.at;
-    if (!take_protocol(cursor, via)) return false;
+    if (!take_protocol(cursor)) return false;
     if (cursor.done() || !is_lws(*cursor.at)) return false;
     cursor.skip_lws();
     if (!take_sent_by(cursor, via) || !take_params(cursor, via)) return false;
@@ -104,12 +102,14 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
     return true;
 }
 
-// The rest of a Via whose parameters are not the usual two: from `at` on, or all of it anew.
+// Parameters of any number and order, from `at` on, or if need be all of the Via anew.
 [[gnu::noinline]] bool take_rest(const char* at, Via& via, std::string_view& rest,
                                  const TextIndex& index) noexcept {
     const std::string_view text = via.value;
     const char* const end = end_of(text);
     clear(via.branch);
+    clear(via.received);
+    clear(via.received_param);
     clear(via.rport);
     clear(via.rport_param);
     while (at != end) {
@@ -117,41 +117,69 @@ bool take_params(Cursor& cursor, Via& via) noexcept {
         if (!take_plain_param(at, end, index, param)) return take_via(text, via, rest, &index);
         remember(param, via);
     }
-    rest = {};
+    clear(rest);
     return true;
 }
 
-// ";branch=token", with ";rport" behind or in front of it or without, up to the end of the Via:
-// branch and rport are set then. False when there is anything else in it.
-[[gnu::always_inline]] inline bool take_usual_params(const char* params, Via& via,
-                                                     const TextIndex& index) noexcept {
-    constexpr Name kBranch(";branch=");
-    constexpr Name kRport(";rport");
-    const char* const end = end_of(via.value);
-    if (end - params < kRport.size() + kBranch.size()) return false;
-    const auto take_branch = [&](const char* token) {
+// The parameters that nearly every Via has, read one by one into the Via that `end` is the end of.
+struct UsualParams {
+    static constexpr Name kBranch{";branch="};
+    static constexpr Name kRport{";rport"};
+    static constexpr Name kReceived{";received="};
+
+    Via& via;
+    const char* end;
+    const TextIndex& index;
+
+    template <std::size_t N>
+    bool is_at(const char* at, const Name<N>& name) const noexcept {
+        return end - at >= name.size() && name.equals(at);
+    }
+    // Each returns what is behind it. REQUIRES: the parameter is there.
+    const char* take_branch(const char* at) const noexcept {
+        const char* const token = at + kBranch.size();
         const char* const token_end = near_break(token, index);
         via.branch = between(token, token_end);
         return token_end;
-    };
-    const auto set_rport = [&](const char* rport) {
-        const char* const behind = rport + kRport.size();
-        via.rport = between(behind, behind);
-        via.rport_param = between(rport, behind);
-    };
-    if (kBranch.equals(params)) {
-        const char* const at = take_branch(params + kBranch.size());
-        if (at != end) {
-            set_rport(at);
-            return end - at == kRport.size() && kRport.equals(at);
-        }
-        clear(via.rport);
-        clear(via.rport_param);
-        return true;
     }
-    set_rport(params);
-    return kRport.equals(params) && kBranch.equals(params + kRport.size()) &&
-           take_branch(params + kRport.size() + kBranch.size()) == end;
+    const char* take_rport(const char* at) const noexcept {
+        const char* value = at + kRport.size();
+        const char* value_end = value;
+        if (value != end && *value == '=') value_end = near_break(++value, index);
+        via.rport = between(value, value_end);
+        via.rport_param = between(at, value_end);
+        return value_end;
+    }
+    const char* take_received(const char* at) const noexcept {
+        const char* const value = at + kReceived.size();
+        const char* const value_end = near_break(value, index);
+        via.received = between(value, value_end);
+        via.received_param = between(at, value_end);
+        return value_end;
+    }
+};
+
+// ";branch=token" with ";rport" behind or in front of it or without, and in a Via that was passed
+// on ";received=address" in front of both and a value of rport: all that there is up to the end of
+// the Via. False when there is anything else in it. REQUIRES: `received` is clear.
+[[gnu::always_inline]] inline bool take_usual_params(const char* at, Via& via,
+                                                     const TextIndex& index) noexcept {
+    const UsualParams params{via, end_of(via.value), index};
+    const char* const end = params.end;
+    if (end - at < params.kBranch.size()) return false;
+    if (!params.kBranch.equals(at)) {
+        if (params.is_at(at, params.kReceived)) at = params.take_received(at);
+        if (params.is_at(at, params.kRport)) {
+            at = params.take_rport(at);
+            return params.is_at(at, params.kBranch) && params.take_branch(at) == end;
+        }
+        if (!params.is_at(at, params.kBranch)) return false;
+    }
+    at = params.take_branch(at);
+    if (at != end) return params.is_at(at, params.kRport) && params.take_rport(at) == end;
+    clear(via.rport);
+    clear(via.rport_param);
+    return true;
 }
 
 constexpr std::string_view kUsualProtocol = "SIP/2.0/UDP ";
@@ -163,20 +191,17 @@ constexpr std::string_view kUsualProtocol = "SIP/2.0/UDP ";
     const char* const host = text.data() + kUsualProtocol.size();
     const char* at = host_end;
     via.value = text;
-    via.transport = {text.data() + 8, 3};
     via.host = between(host, host_end);
     clear(via.received);
     clear(via.received_param);
     clear(via.maddr);
     if (*at == ':') {
-        const char* const port_text = ++at;
+        ++at;
         const std::uint32_t port = end_of(text) - at < 8 ? 0 : take_short_number(at);
         if (port - 1 > 65534) return take_via(via.value, via, rest, &index);
         via.port = static_cast<std::uint16_t>(port);
-        via.port_text = between(port_text, at);
     } else {
         via.port = 0;
-        clear(via.port_text);
     }
     via.sent_by = between(host, at);
     if (!take_usual_params(at, via, index)) return take_rest(at, via, rest, index);

@@ -429,9 +429,9 @@ inline std::string disagreement(std::string_view datagram, sip::Error error,
     compare("vias", std::to_string(fast.via_lines), std::to_string(slow.vias.size()));
     compare("via", fast.via.value, slow.vias[0]);
     compare("top via", fast.top_via.value, slow.top_via.value);
-    compare("transport", fast.top_via.transport, slow.top_via.transport);
     compare("host", fast.top_via.host, slow.top_via.host);
-    compare("port", fast.top_via.port_text, slow.top_via.port);
+    const auto slow_port = slow.top_via.port.empty() ? 0UL : std::stoul(slow.top_via.port);
+    compare("port", std::to_string(fast.top_via.port), std::to_string(slow_port));
     compare("branch", fast.top_via.branch, slow.top_via.branch);
     compare("received", fast.top_via.received, slow.top_via.received);
     compare("rport", fast.top_via.rport, slow.top_via.rport);
