@@ -66,6 +66,12 @@ core::DropReason reason_of(net::ReassemblyError error) noexcept {
     return core::DropReason::kInternal;
 }
 
+// Null if there is none of that number. Compared in bytes: a number of elements is a division.
+template <class Element>
+Element* find(std::span<Element> elements, std::size_t number) noexcept {
+    return number * sizeof(Element) < elements.size_bytes() ? elements.data() + number : nullptr;
+}
+
 // The device completes what write_udp_headers() began: it needs to know where the headers are.
 void ask_for_checksums(rte_mbuf* mbuf, bool tagged) noexcept {
     const auto l2 = static_cast<std::uint8_t>(net::kEthernetHeader + (tagged ? net::kVlanTag : 0));
@@ -166,14 +172,12 @@ inline void Worker::Impl::settle(rte_mbuf* mbuf, net::Packet& packet, core::Verd
 
 inline void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::InterfaceIndex out,
                                    TxKind kind, const table::Tables& tables) noexcept {
-    // Compared as pointers: the sizes would take divisions.
-    const auto& interfaces = tables.network->interfaces();
-    const table::Interface* const way = interfaces.data() + out;
-    if (way >= std::to_address(interfaces.end())) [[unlikely]]
+    const auto* const way = find(std::span(tables.network->interfaces()), out);
+    if (way == nullptr) [[unlikely]]
         return drop(mbuf, core::DropReason::kInternal);
     const table::Interface& interface = *way;
-    TxBuffer* const buffer = tx.data() + interface.device;
-    if (buffer >= std::to_address(tx.end())) [[unlikely]]
+    TxBuffer* const buffer = find(std::span(tx), interface.device);
+    if (buffer == nullptr) [[unlikely]]
         return drop(mbuf, core::DropReason::kInternal);
     const std::size_t l2 =
         net::kEthernetHeader + (interface.vlan != net::kNoVlan ? net::kVlanTag : 0);
