@@ -11,6 +11,7 @@
 #include "dp/sip/scan.h"
 #include "dp/sip/start_line.h"
 #include "dp/sip/text.h"
+#include "dp/sip/via.h"
 
 namespace lb::sip {
 namespace {
@@ -344,14 +345,14 @@ bool cut_body(Message& message) noexcept {
 
 // What must be there, in the order of the enumerators.
 void check_fields(Message& message, FirstError& errors) noexcept {
-    std::string_view rest;
     if (!message.via.present()) {
         message.top_via = Via();
         errors.note(Error::kNoVia);
     } else {
         ++message.via_lines;
-        errors.note_unless(parse_via(message.via.value, message.top_via, rest, &message.index),
-                           Error::kBadVia);
+        errors.note_unless(
+            take_usual_via(message.via.value, message.top_via, nullptr, message.index),
+            Error::kBadVia);
     }
     errors.note_unless(!message.call_id.value.empty(), Error::kNoCallId);
     if (!take_usual_cseq(message)) [[unlikely]] {
@@ -398,7 +399,8 @@ Error parse(std::string_view datagram, Message& message) noexcept {
     if (!index.closed && index.lines == 0) [[unlikely]] {  // not even a whole start line
         message.start_line = {};
         if (index.too_many) return give_up(Error::kNotSip, message);
-        const Error error = parse_start_line(text, message);
+        message.start_line = text;
+        const Error error = detail::parse_other_start_line(text, message);
         return give_up(error == Error::kNotSip ? error : Error::kTruncated, message);
     }
     FirstError errors;
