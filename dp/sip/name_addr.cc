@@ -125,7 +125,7 @@ const char* skip_usual_name(const char* begin, const char* end, const TextIndex&
 [[gnu::always_inline]] inline const char* find_usual_end(const char* uri, const char* end,
                                                          const TextIndex& index) noexcept {
     for (std::uint64_t breaks = index.breaks_at(uri); breaks != 0; breaks &= breaks - 1) {
-        const char* const at = uri + __builtin_ctzll(breaks);
+        const char* const at = uri + lowest_bit(breaks);
         if (at >= end) return nullptr;
         if (kEndsUsualUri.has(*at)) return at;
     }
@@ -208,9 +208,9 @@ bool parse_from_to_strictly(std::string_view value, NameAddr& out,
     const char* const at = value.data() + kBegin.size();
     const char* const end = end_of(value);
     for (std::uint64_t breaks = index->breaks_at(at); breaks != 0; breaks &= breaks - 1) {
-        const char* const found = at + __builtin_ctzll(breaks);
-        if (found >= end) break;
-        if (!kEndsUsualUri.has(*found)) continue;
+        const char* const found = at + lowest_bit(breaks);
+        if (found >= end || *found <= ' ') break;  // LWS, or what is rare
+        if (*found != '>') continue;
         if (take_usual_tag(value.data(), found, value, out, *index)) return true;
         break;
     }
