@@ -171,14 +171,17 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
 
 // Header lines 1 .. lines-1, if none begins with a blank: such a line belongs to the one before it.
 // REQUIRES: index.closed.
-bool read_unfolded_headers(Message& message, FirstError& errors) noexcept {
+[[gnu::always_inline]] inline bool read_unfolded_headers(Message& message,
+                                                         FirstError& errors) noexcept {
     const TextIndex& index = message.index;
     const char* const* next = index.line_ends.data() + 1;
     const char* const* const last = index.line_ends.data() + index.lines - 1;
     const char* begin = next[-1];
     const auto read_odd_header = [&](const char* end) {
         if (is_blank(*begin)) return false;
-        read_any_header(begin, end, message, errors);
+        FirstError found = errors;  // no address of `errors` is given away: it stays in a register
+        read_any_header(begin, end, message, found);
+        errors = found;
         return true;
     };
     const char* const* safe = last;  // as long as there are bytes enough behind a line's begin
@@ -217,15 +220,15 @@ bool read_unfolded_headers(Message& message, FirstError& errors) noexcept {
     }
 }
 
-void read_headers(Message& message, FirstError& errors) noexcept {
-    const FirstError before = errors;
+[[gnu::always_inline]] inline void read_headers(Message& message, FirstError& errors) noexcept {
+    FirstError found = errors;
     if (message.index.closed && read_unfolded_headers(message, errors)) [[likely]]
         return;
-    errors = before;
     constexpr std::size_t kBegin = offsetof(Message, via);
     constexpr std::size_t kEnd = offsetof(Message, max_forwards_value);
     std::memset(reinterpret_cast<char*>(&message) + kBegin, 0, kEnd - kBegin);
-    read_any_headers(message, errors);
+    read_any_headers(message, found);
+    errors = found;
 }
 
 // The last n bytes of a word, of which [n] tells.
@@ -274,10 +277,13 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
     const std::string_view value = message.cseq.value;
     const std::string_view own = message.method_text;
     const char* const end = end_of(value);
-    if (value.size() < own.size() + 2) return nullptr;
+    if (value.size() < own.size() + 2) [[unlikely]]
+        return nullptr;
     if (own.size() - 1 < 8) [[likely]] {
         const char* const method = end - own.size();
-        return method[-1] == ' ' && stands_before(end, own) ? method : nullptr;
+        if (method[-1] == ' ' && stands_before(end, own)) [[likely]]
+            return method;
+        return nullptr;
     }
     const char* const space = message.index.next_break(value.data());
     if (space + 1 >= end || *space != ' ' || message.index.next_break(space + 1) != end)
@@ -289,8 +295,10 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
     const std::string_view value = message.cseq.value;
     const char* const method = find_usual_cseq_method(message);
     std::uint64_t number = 0;
-    if (method == nullptr) return false;
-    if (!parse_value(between(value.data(), method - 1), 0xffffffff, number)) return false;
+    if (method == nullptr) [[unlikely]]
+        return false;
+    if (!parse_value(between(value.data(), method - 1), 0xffffffff, number)) [[unlikely]]
+        return false;
     message.cseq_number = static_cast<std::uint32_t>(number);
     message.cseq_method = between(method, end_of(value));
     return true;
@@ -344,7 +352,7 @@ bool cut_body(Message& message) noexcept {
 }
 
 // What must be there, in the order of the enumerators.
-void check_fields(Message& message, FirstError& errors) noexcept {
+[[gnu::always_inline]] inline void check_fields(Message& message, FirstError& errors) noexcept {
     if (!message.via.present()) {
         message.top_via = Via();
         errors.note(Error::kNoVia);

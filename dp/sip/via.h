@@ -33,13 +33,13 @@ bool take_long_host(std::string_view text, Via& via, std::string_view* rest,
 
 // The parameters that nearly every Via has, read one by one into the Via that `end` is the end of.
 struct UsualParams {
-    static constexpr Name kBranch{";branch="};
-    static constexpr Name kRport{";rport"};
-    static constexpr Name kReceived{";received="};
-
     Via& via;
     const char* end;
     const TextIndex& index;
+    // Members: a constant that several object files share is loaded for each compare, not folded.
+    Name<8> branch{";branch="};
+    Name<6> rport{";rport"};
+    Name<10> received{";received="};
 
     template <std::size_t N>
     bool is_at(const char* at, const Name<N>& name) const noexcept {
@@ -47,13 +47,13 @@ struct UsualParams {
     }
     // Each returns what is behind it. REQUIRES: the parameter is there.
     const char* take_branch(const char* at) const noexcept {
-        const char* const token = at + kBranch.size();
+        const char* const token = at + branch.size();
         const char* const token_end = near_break(token, index);
         via.branch = between(token, token_end);
         return token_end;
     }
     const char* take_rport(const char* at) const noexcept {
-        const char* value = at + kRport.size();
+        const char* value = at + rport.size();
         const char* value_end = value;
         if (value != end && *value == '=') value_end = near_break(++value, index);
         via.rport = between(value, value_end);
@@ -61,7 +61,7 @@ struct UsualParams {
         return value_end;
     }
     const char* take_received(const char* at) const noexcept {
-        const char* const value = at + kReceived.size();
+        const char* const value = at + received.size();
         const char* const value_end = near_break(value, index);
         via.received = between(value, value_end);
         via.received_param = between(at, value_end);
@@ -76,17 +76,17 @@ struct UsualParams {
                                                      const TextIndex& index) noexcept {
     const UsualParams params{via, end_of(via.value), index};
     const char* const end = params.end;
-    if (end - at < params.kBranch.size()) return false;
-    if (!params.kBranch.equals(at)) {
-        if (params.is_at(at, params.kReceived)) at = params.take_received(at);
-        if (params.is_at(at, params.kRport)) {
+    if (end - at < params.branch.size()) return false;
+    if (!params.branch.equals(at)) {
+        if (params.is_at(at, params.received)) at = params.take_received(at);
+        if (params.is_at(at, params.rport)) {
             at = params.take_rport(at);
-            return params.is_at(at, params.kBranch) && params.take_branch(at) == end;
+            return params.is_at(at, params.branch) && params.take_branch(at) == end;
         }
-        if (!params.is_at(at, params.kBranch)) return false;
+        if (!params.is_at(at, params.branch)) return false;
     }
     at = params.take_branch(at);
-    if (at != end) return params.is_at(at, params.kRport) && params.take_rport(at) == end;
+    if (at != end) return params.is_at(at, params.rport) && params.take_rport(at) == end;
     clear(via.rport);
     clear(via.rport_param);
     return true;
