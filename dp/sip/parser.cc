@@ -334,9 +334,11 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
 // Two digits, as of nearly every message.
 [[gnu::always_inline]] inline bool take_usual_max_forwards(Message& message) noexcept {
     const std::string_view value = message.max_forwards.value;
-    if (value.size() != 2) return false;
+    if (value.size() != 2) [[unlikely]]
+        return false;
     const unsigned digits = load_word<std::uint16_t>(value.data()) ^ 0x3030;
-    if (((digits | (digits + 0x7676)) & 0x8080) != 0) return false;
+    if (((digits | (digits + 0x7676)) & 0x8080) != 0) [[unlikely]]
+        return false;
     message.max_forwards_value = static_cast<std::int32_t>((digits & 0xff) * 10 + (digits >> 8));
     return true;
 }

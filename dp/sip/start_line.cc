@@ -92,11 +92,11 @@ Error parse_any(std::string_view line, Message& message) noexcept {
 }  // namespace
 
 Error detail::parse_other_start_line(std::string_view line, Message& message) noexcept {
-    const char* const uri_end = detail::usual_uri_end(line);
-    const bool usual = uri_end != nullptr
-                           ? detail::take_usual_request_line(
-                                 line, uri_end, BreakWalk(line.data(), message.index), message)
-                           : take_usual_status_line(line, message);
+    if (take_usual_status_line(line, message)) return Error::kNone;
+    const char* const uri_end = usual_uri_end(line);
+    const bool usual =
+        uri_end != nullptr &&
+        take_usual_request_line(line, uri_end, BreakWalk(line.data(), message.index), message);
     return usual ? Error::kNone : parse_any(line, message);
 }
 

@@ -103,16 +103,18 @@ struct UsualParams {
     clear(via.received);
     clear(via.received_param);
     clear(via.maddr);
-    if (*at == ':') {
+    if (*at == ':') [[likely]] {
         ++at;
         const std::uint32_t port = end_of(text) - at < 8 ? 0 : take_short_number(at);
-        if (port - 1 > 65534) return take_any_via(via.value, via, rest, &index);
+        if (port - 1 > 65534) [[unlikely]]
+            return take_any_via(via.value, via, rest, &index);
         via.port = static_cast<std::uint16_t>(port);
     } else {
         via.port = 0;
     }
     via.sent_by = between(host, at);
-    if (!take_usual_params(at, via, index)) return take_other_params(at, via, rest, index);
+    if (!take_usual_params(at, via, index)) [[unlikely]]
+        return take_other_params(at, via, rest, index);
     return true;
 }
 
