@@ -202,10 +202,10 @@ bool parse_from_to(std::string_view value, NameAddr& out, const TextIndex* index
 // Nearly every To has no display name, and a short "sip:" URI.
 bool parse_from_to_strictly(std::string_view value, NameAddr& out,
                             const TextIndex* index) noexcept {
-    constexpr Name kBegin("<sip:");
-    if (index == nullptr || value.size() < 8 || !kBegin.equals(value.data()))
+    constexpr Name kSip("sip:");
+    if (index == nullptr || value.size() < 8 || value[0] != '<' || !kSip.equals(value.data() + 1))
         return take_strictly(value, out, index);
-    const char* const at = value.data() + kBegin.size();
+    const char* const at = value.data() + 1 + kSip.size();
     const char* const end = end_of(value);
     for (std::uint64_t breaks = index->breaks_at(at); breaks != 0; breaks &= breaks - 1) {
         const char* const found = at + lowest_bit(breaks);
