@@ -43,13 +43,6 @@ const char* parse_quad(const char* at, const char* end, std::uint8_t* out) noexc
     return too_long ? nullptr : at;
 }
 
-#if !defined(__SSE4_1__)
-bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept {
-    const char* const end = text.data() + text.size();
-    return !text.empty() && parse_quad(text.data(), end, quad) == end;
-}
-#endif
-
 int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -200,6 +193,13 @@ std::size_t write_ipv4(const std::uint8_t* bytes, char* out) noexcept {
 }
 
 }  // namespace
+
+#if !defined(__SSE4_1__)
+bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept {
+    const char* const end = text.data() + text.size();
+    return !text.empty() && parse_quad(text.data(), end, quad) == end;
+}
+#endif
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {
     std::uint8_t quad[4];

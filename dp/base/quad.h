@@ -118,4 +118,12 @@ inline bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept
 
 }  // namespace lb
 
+#else
+
+namespace lb {
+
+bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept;  // address.cc
+
+}  // namespace lb
+
 #endif

@@ -217,22 +217,22 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
     }
     sip::Via second;
     if (!sip::find_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
-    const auto target = sip::reply_endpoint(second);
-    if (!target) return drop(DropReason::kBadNextHop);
-    if (!sip::check_relay_branch(secret, top.branch, *target)) return drop(DropReason::kBadBranch);
+    Endpoint target;
+    if (!sip::find_reply_endpoint(second, target)) return drop(DropReason::kBadNextHop);
+    if (!sip::check_relay_branch(secret, top.branch, target)) return drop(DropReason::kBadBranch);
 
     table::Hop room;
-    const table::Hop& hop = context.network().resolve(target->address, room);
+    const table::Hop& hop = context.network().resolve(target.address, room);
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
     const table::ListenerIndex out =
-        outgoing_listener(context, table::kNoListener, target->address, hop);
+        outgoing_listener(context, table::kNoListener, target.address, hop);
     if (out == table::kNoListener) return drop(DropReason::kNoRoute);
 
     const ReplyPlan plan = plan_reply(context);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     const Bytes message = rewrite_reply(context, plan);
     if (message.empty()) return drop(DropReason::kTooBig);
-    return send(context, context.listener_at(out).endpoint, *target, hop, message.data(),
+    return send(context, context.listener_at(out).endpoint, target, hop, message.data(),
                 message.size());
 }
 

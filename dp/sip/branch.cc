@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "dp/base/quad.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
 #include "dp/sip/uri.h"
@@ -56,11 +57,30 @@ void write_branch(std::string_view prefix, std::uint64_t first, std::uint64_t se
     write_hex128(first, second, out + prefix.size());
 }
 
-bool read_branch(std::string_view prefix, std::string_view branch, std::uint64_t& first,
-                 std::uint64_t& second) noexcept {
-    return branch.size() == kBranchSize && branch.starts_with(prefix) &&
-           parse_hex64(branch.substr(prefix.size(), 16), first) &&
-           parse_hex64(branch.substr(prefix.size() + 16), second);
+// The number that 16 lower-case hex digits are, and of any other text some number: for who looks
+// whether it is written like the text.
+std::uint64_t guess_hex64(const char* text) noexcept {
+#if defined(__SSSE3__)
+    const __m128i chars = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+    const __m128i is_letter = _mm_cmpgt_epi8(chars, _mm_set1_epi8('9'));
+    const __m128i nibbles = _mm_add_epi8(_mm_and_si128(chars, _mm_set1_epi8(0x0f)),
+                                         _mm_and_si128(is_letter, _mm_set1_epi8(9)));
+    const __m128i pairs = _mm_maddubs_epi16(nibbles, _mm_set1_epi16(0x0110));
+    const __m128i bytes = _mm_packus_epi16(pairs, pairs);
+    return __builtin_bswap64(static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes)));
+#else
+    std::uint64_t value = 0;
+    parse_hex64({text, 16}, value);
+    return value;
+#endif
+}
+
+bool is_hex128(std::uint64_t first, std::uint64_t second, const char* text) noexcept {
+    char written[32];
+    write_hex128(first, second, written);
+    const Block differ = (load_word<Block>(written) ^ load_word<Block>(text)) |
+                         (load_word<Block>(written + 16) ^ load_word<Block>(text + 16));
+    return (differ[0] | differ[1]) == 0;
 }
 
 bool is_unicast(const IpAddress& address) noexcept {
@@ -81,33 +101,60 @@ void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out)
 
 bool check_relay_branch(const Secret& secret, std::string_view branch,
                         const Endpoint& reply_to) noexcept {
-    std::uint64_t transaction = 0;
-    std::uint64_t mac = 0;
-    return read_branch(kRelayBranch, branch, transaction, mac) &&
-           mac == reply_mac(secret, transaction, reply_to);
+    if (!is_branch_with(kRelayBranch, branch)) return false;
+    const char* const digits = branch.data() + kRelayBranch.size();
+    const std::uint64_t transaction = guess_hex64(digits);
+    return is_hex128(transaction, reply_mac(secret, transaction, reply_to), digits);
 }
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept {
     write_branch(kProbeBranch, number, probe_mac(secret, number), out);
 }
 
-bool check_probe_branch(const Secret& secret, std::string_view branch,
-                        std::uint64_t& number) noexcept {
-    std::uint64_t found = 0;
-    std::uint64_t mac = 0;
-    if (!read_branch(kProbeBranch, branch, found, mac)) return false;
-    if (mac != probe_mac(secret, found)) return false;
+bool check_probe_numbers(const Secret& secret, std::string_view branch,
+                         std::uint64_t& number) noexcept {
+    const char* const digits = branch.data() + kProbeBranch.size();
+    const std::uint64_t found = guess_hex64(digits);
+    if (!is_hex128(found, probe_mac(secret, found), digits)) return false;
     number = found;
     return true;
 }
 
-std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {
-    const auto address = literal_host(via.received.empty() ? via.host : via.received);
-    if (!address || !is_unicast(*address)) return std::nullopt;
-    Endpoint endpoint{*address, via.port == 0 ? kSipPort : via.port};
-    if (via.rport.empty()) return endpoint;
-    if (!parse_port(via.rport, endpoint.port) || endpoint.port == 0) return std::nullopt;
-    return endpoint;
+namespace {
+
+// Digits are read with the name of the parameter, which makes a whole word of any number of them.
+bool take_rport(const Via& via, std::uint16_t& port) noexcept {
+    const std::size_t size = via.rport.size();
+    const char* const end = end_of(via.rport);
+    if (size > 7 || end - via.rport_param.data() < 8) [[unlikely]]
+        return parse_port(via.rport, port);
+    const std::uint64_t zeros_in_front = ~std::uint64_t{0} << (64 - 8 * size);
+    const auto digits = load_word<std::uint64_t>(end - 8) ^ 0x3030303030303030;
+    std::uint64_t number = 0;
+    if (!take_digits(digits & zeros_in_front, 65535, number)) return false;
+    port = static_cast<std::uint16_t>(number);
+    return true;
+}
+
+bool take_address(std::string_view host, IpAddress& address) noexcept {
+    std::uint8_t quad[4];
+    if (parse_whole_quad(host, quad)) [[likely]] {
+        address = IpAddress::from_ipv4(quad);
+        return true;
+    }
+    const auto other = literal_host(host);
+    if (other) address = *other;
+    return other.has_value();
+}
+
+}  // namespace
+
+bool find_reply_endpoint(const Via& via, Endpoint& endpoint) noexcept {
+    if (!take_address(via.received.empty() ? via.host : via.received, endpoint.address))
+        return false;
+    if (!is_plain_host(endpoint.address) && !is_unicast(endpoint.address)) return false;
+    endpoint.port = via.port == 0 ? kSipPort : via.port;
+    return via.rport.empty() || (take_rport(via, endpoint.port) && endpoint.port != 0);
 }
 
 }  // namespace lb::sip

@@ -11,9 +11,11 @@
 //   probe:  z9hG4bKsp<N><M>   N: 16 hex digits, the prober's transaction number, M: MAC over N
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "dp/base/address.h"
+#include "dp/base/bytes.h"
 #include "dp/base/keyed_hash.h"
 #include "dp/sip/message.h"
 
@@ -22,6 +24,10 @@ namespace lb::sip {
 inline constexpr std::string_view kRelayBranch = "z9hG4bKsl";
 inline constexpr std::string_view kProbeBranch = "z9hG4bKsp";
 inline constexpr std::size_t kBranchSize = 9 + 32;
+inline bool is_branch_with(std::string_view prefix, std::string_view branch) noexcept {
+    return branch.size() == kBranchSize &&
+           same_short(branch.data(), prefix.data(), kRelayBranch.size());
+}
 
 // The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for
 // a non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie,
@@ -64,8 +70,12 @@ bool check_relay_branch(const Secret& secret, std::string_view branch,
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept;
 // True if `branch` was made by write_probe_branch() with this secret; `number` is then set.
-bool check_probe_branch(const Secret& secret, std::string_view branch,
-                        std::uint64_t& number) noexcept;
+bool check_probe_numbers(const Secret& secret, std::string_view branch,
+                         std::uint64_t& number) noexcept;
+inline bool check_probe_branch(const Secret& secret, std::string_view branch,
+                               std::uint64_t& number) noexcept {
+    return is_branch_with(kProbeBranch, branch) && check_probe_numbers(secret, branch, number);
+}
 
 // The dialog cookie over a Call-ID, 16 hex digits in the URI parameter "sl" of our Record-Route.
 inline constexpr std::string_view kCookieParam = "sl";
@@ -75,6 +85,11 @@ inline std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_i
 
 // Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or
 // the sent-by port or 5060. Nothing if that host is a name, or no unicast address.
-std::optional<Endpoint> reply_endpoint(const Via& via) noexcept;
+// False then, and `endpoint` any.
+bool find_reply_endpoint(const Via& via, Endpoint& endpoint) noexcept;
+inline std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {
+    Endpoint endpoint;
+    return find_reply_endpoint(via, endpoint) ? std::optional(endpoint) : std::nullopt;
+}
 
 }  // namespace lb::sip

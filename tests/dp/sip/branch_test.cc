@@ -129,6 +129,24 @@ TEST(Branch, RelayBranchIsForOneEndpoint) {
     }
 }
 
+// Nothing but what is written like ours: other texts of the same numbers are none.
+TEST(Branch, DigitsAreLowerCase) {
+    const Endpoint to = *Endpoint::parse("192.0.2.10:5062");
+    for (std::uint64_t transaction = 0; transaction < 64; ++transaction) {
+        std::array<char, kBranchSize> text;
+        write_relay_branch(kSecret, transaction * 0x0123456789abcdef, to, text.data());
+        const std::string branch(text.data(), text.size());
+        ASSERT_TRUE(check_relay_branch(kSecret, branch, to)) << branch;
+        for (std::size_t i = 0; i < branch.size(); ++i) {
+            for (unsigned c = 0; c < 256; ++c) {
+                std::string changed = branch;
+                changed[i] = static_cast<char>(c);
+                ASSERT_EQ(check_relay_branch(kSecret, changed, to), changed == branch) << changed;
+            }
+        }
+    }
+}
+
 TEST(Branch, ProbeBranchCarriesItsNumber) {
     std::array<char, kBranchSize> text;
     write_probe_branch(kSecret, 42, text.data());
@@ -166,6 +184,14 @@ constexpr EndpointRow kEndpointRows[] = {
     {"SIP/2.0/UDP 0.0.0.0", ""},
     {"SIP/2.0/UDP 192.0.2.1;rport=0", ""},
     {"SIP/2.0/UDP 192.0.2.1;rport=x", ""},
+    {"SIP/2.0/UDP 192.0.2.1;rport=1", "192.0.2.1:1"},
+    {"SIP/2.0/UDP 192.0.2.1;rport = 65535", "192.0.2.1:65535"},
+    {"SIP/2.0/UDP 192.0.2.1;rport=65536", ""},
+    {"SIP/2.0/UDP 192.0.2.1;rport=5a60", ""},
+    {"SIP/2.0/UDP 192.0.2.1;rport=0005060", "192.0.2.1:5060"},
+    {"SIP/2.0/UDP 192.0.2.1;rport=00005060", "192.0.2.1:5060"},
+    {"SIP/2.0/UDP 192.0.2.1;rport=000000005060", "192.0.2.1:5060"},
+    {"SIP/2.0/UDP 192.0.2.1;rport=100005060", ""},
 };
 
 TEST(Branch, ReplyEndpoint) {
