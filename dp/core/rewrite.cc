@@ -83,33 +83,16 @@ void list_request_edits(Context& context, const LooseRoute& route, const NextHop
     add_contact_edits(context, service.nat);
 }
 
-namespace {
-
-// The whole header field if our Via is alone in it, else this value and its comma.
-std::string_view own_via(const sip::Message& reply) noexcept {
+std::string_view odd_own_via(const sip::Message& reply) noexcept {
     const std::string_view rest = sip::behind_top_via(reply);
     if (rest.empty()) return sip::line_of(reply.via, reply);
     const char* const begin = reply.via.value.data();
     return {begin, static_cast<std::size_t>(rest.data() - begin)};
 }
 
-// True if nothing but the Via changes, and both what is in front of it and behind it can be taken
-// by 64 bytes.
-bool is_usual(Context& context, const ReplyPlan& plan) noexcept {
-    const sip::Message& reply = context.message();
-    const char* const end = reply.text.data() + reply.text.size();
-    const auto short_size = static_cast<std::ptrdiff_t>(Blocks::kSize);
-    return plan.via.data() - reply.text.data() <= short_size &&
-           end - (plan.via.data() + plan.via.size()) >= short_size &&
-           (context.dispatch().is_destination(context.frame().source) ||
-            contact_stays(context, context.service().nat));
-}
-
-}  // namespace
-
 ReplyPlan plan_reply(Context& context) noexcept {
     ReplyPlan plan{own_via(context.message()), false};
-    plan.usual = is_usual(context, plan);
+    plan.usual = is_usual_reply(context, plan.via);
     if (!plan.usual) list_reply_edits(context, plan);
     return plan;
 }
@@ -160,19 +143,12 @@ Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept {
 }
 
 Bytes rewrite_reply(Context& context, const ReplyPlan& plan) noexcept {
+    if (plan.usual) return rewrite_usual_reply(context, plan.via);
     const sip::EditList& edits = context.scratch.edits;
     const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());
-    const std::ptrdiff_t growth =
-        plan.usual ? -static_cast<std::ptrdiff_t>(plan.via.size()) : edits.growth();
-    if ((!plan.usual && !edits.ok()) || !has_room(context, begin, growth)) return {};
-    if (!plan.usual) return grown(edits.apply(begin, message.size()).begin, message, growth);
-
-    char* const tail = const_cast<char*>(plan.via.data()) + plan.via.size();
-    const Blocks front = Blocks::load(begin), behind = Blocks::load(tail);
-    front.store(begin - growth);
-    behind.store(tail);
-    return grown(begin - growth, message, growth);
+    if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};
+    return grown(edits.apply(begin, message.size()).begin, message, edits.growth());
 }
 
 }  // namespace lb::core

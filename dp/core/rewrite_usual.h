@@ -11,6 +11,8 @@
 #include "dp/base/assert.h"
 #include "dp/core/nat.h"
 #include "dp/core/rewrite.h"
+#include "dp/sip/chars.h"
+#include "dp/sip/parser.h"
 
 namespace lb::core {
 
@@ -199,6 +201,50 @@ template <bool kPopsRoute>
     if (counts_down_last) [[likely]]
         count_down_max_forwards(message);
     return grown(begin - growth, message.text, growth);
+}
+
+// ---- Replies ----------------------------------------------------------------------------------
+
+// True if the topmost Via is alone in its header field.
+inline bool has_own_line(const sip::Message& reply) noexcept {
+    return sip::end_of(reply.top_via.value) == sip::end_of(reply.via.value);
+}
+
+// What goes of a reply: the whole header field if our Via is alone in it, else this value and its
+// comma.
+std::string_view odd_own_via(const sip::Message& reply) noexcept;
+inline std::string_view own_via(const sip::Message& reply) noexcept {
+    const auto& line_ends = reply.index.line_ends;
+    const bool is_first = reply.index.lines > 2 && reply.via.value.data() < line_ends[1] &&
+                          !sip::is_blank(*line_ends[1]);
+    if (is_first && has_own_line(reply)) [[likely]]
+        return sip::between(line_ends[0], line_ends[1]);
+    return odd_own_via(reply);
+}
+
+// True if nothing but the Via changes, and both what is in front of it and behind it can be taken
+// by 64 bytes.
+inline bool is_usual_reply(Context& context, std::string_view via) noexcept {
+    const sip::Message& reply = context.message();
+    const char* const end = reply.text.data() + reply.text.size();
+    const auto short_size = static_cast<std::ptrdiff_t>(Blocks::kSize);
+    return via.data() - reply.text.data() <= short_size &&
+           end - (via.data() + via.size()) >= short_size &&
+           (context.dispatch().is_destination(context.frame().source) ||
+            contact_stays(context, context.service().nat));
+}
+
+// Takes `via` out, and that is all.
+inline Bytes rewrite_usual_reply(const Context& context, std::string_view via) noexcept {
+    const std::string_view message = context.message().text;
+    char* const begin = const_cast<char*>(message.data());
+    const auto shrinks = static_cast<std::ptrdiff_t>(via.size());
+    if (!has_room(context, begin, -shrinks)) return {};
+    char* const tail = const_cast<char*>(via.data()) + via.size();
+    const Blocks front = Blocks::load(begin), behind = Blocks::load(tail);
+    front.store(begin + shrinks);
+    behind.store(tail);
+    return grown(begin + shrinks, message, -shrinks);
 }
 
 }  // namespace lb::core

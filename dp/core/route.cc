@@ -205,6 +205,20 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
            table::kNoListener;
 }
 
+// As a rule it has a header field of its own, behind that of ours.
+bool take_second_via(const sip::Message& reply, sip::Via& second) noexcept {
+    if (!has_own_line(reply) || !reply.second_via.present()) [[unlikely]]
+        return sip::find_second_via(reply, second);
+    std::string_view rest;
+    return sip::parse_via(reply.second_via.value, second, rest, &reply.index);
+}
+
+[[gnu::noinline]] Bytes rewrite_reply_by_list(Context& context, std::string_view via) noexcept {
+    ReplyPlan plan{via, false};
+    list_reply_edits(context, plan);
+    return rewrite_reply(context, plan);
+}
+
 [[gnu::noinline]] Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
@@ -215,22 +229,23 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
         return {Action::kPunt, DropReason::kInternal,
                 context.interface};  // the prober's socket waits for it
     }
-    sip::Via second;
-    if (!sip::find_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
+    sip::Via& second = context.scratch.second_via;
+    if (!take_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
     Endpoint target;
     if (!sip::find_reply_endpoint(second, target)) return drop(DropReason::kBadNextHop);
     if (!sip::check_relay_branch(secret, top.branch, target)) return drop(DropReason::kBadBranch);
 
-    table::Hop room;
-    const table::Hop& hop = context.network().resolve(target.address, room);
+    const table::Hop& hop = context.network().resolve(target.address, context.scratch.hop);
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
     const table::ListenerIndex out =
         outgoing_listener(context, table::kNoListener, target.address, hop);
     if (out == table::kNoListener) return drop(DropReason::kNoRoute);
 
-    const ReplyPlan plan = plan_reply(context);
+    const std::string_view via = own_via(context.message());
+    const bool usual = is_usual_reply(context, via);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
-    const Bytes message = rewrite_reply(context, plan);
+    const Bytes message =
+        usual ? rewrite_usual_reply(context, via) : rewrite_reply_by_list(context, via);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, target, hop, message.data(),
                 message.size());

@@ -40,8 +40,9 @@ struct ReceivedText {
 struct Scratch {
     net::FrameView frame;
     sip::Message message;
-    Endpoint followed;  // where its Route or Request-URI leads, if that is followed
-    table::Hop hop;     // how to get to what is no neighbour
+    sip::Via second_via;  // of a reply: where it goes
+    Endpoint followed;    // where its Route or Request-URI leads, if that is followed
+    table::Hop hop;       // how to get to what is no neighbour
     sip::EditList edits;
     ReceivedText received;                 // Context::source_text() writes the address
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here

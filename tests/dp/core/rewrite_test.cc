@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <optional>
 #include <random>
@@ -139,9 +140,13 @@ std::string RewriteTest::make_reply(const std::string& source) {
     std::string text = "SIP/2.0 200 " + letters(80) + "\r\n";
     if (random_() % 4 == 0) text += "Subject: " + letters(40) + "\r\n";
     text += one_of({"Via: ", "v:", "VIA :  "});
-    text += "SIP/2.0/UDP 10.77.0.1;branch=z9hG4bKsl00000000fd26000f2050456c0721390e";
-    text += one_of({", ", "\r\nVia: ", "\r\nVia: "});
-    text += "SIP/2.0/UDP 9.8.7.6;branch=z9hG4bK" + letters(40) + "\r\n";
+    std::array<char, sip::kBranchSize> branch;
+    sip::write_relay_branch(appliance_.tables.secret, random_(), test::at("10.77.0.9:5060"),
+                            branch.data());
+    text += "SIP/2.0/UDP 10.77.0.1;branch=" + std::string(branch.data(), branch.size());
+    if (random_() % 16 == 0) text += ";x=1";
+    text += one_of({", ", "\r\nVia: ", "\r\nVia: ", "\r\n \r\nVia: ", "\r\n ,"});
+    text += "SIP/2.0/UDP 10.77.0.9;branch=z9hG4bK" + letters(40) + "\r\n";
     if (coin()) text += "Contact: <sip:b@" + std::string(one_of({"10.1.1.1", "9.8.7.6"})) + ">\r\n";
     text += "From: <sip:a@example.com>;tag=f\r\nTo: <sip:b@example.com>;tag=t\r\nCall-ID: " +
             letters(60) + "\r\nCSeq: 1 INVITE\r\n";
@@ -203,6 +208,7 @@ TEST_F(RewriteTest, UsualRepliesComeOutAsByTheEditList) {
         const Rewritten fast = rewrite_reply_of(text, test::at(host + ":5060"), false);
         const Rewritten slow = rewrite_reply_of(text, test::at(host + ":5060"), true);
         ASSERT_EQ(fast.text, slow.text) << text;
+        ASSERT_EQ(relayed(text, test::at(host + ":5060"), 1024), slow.text) << text;
         usual += fast.usual;
         if (HasFailure()) return;
     }
