@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "dp/base/quad.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
@@ -92,8 +93,10 @@ bool follow_usual_route(const Context& context, LooseRoute& route) noexcept {
     std::uint64_t cookie = 0;
     if (message.routes_count != 1 || !take_own_value(context, message.routes[0].value, cookie))
         return false;
-    route.host = plain_host(message);
-    if (!route.host) return false;
+    if (!read_plain_host(message, route.host.emplace())) {
+        route.host.reset();
+        return false;
+    }
     if (context.dispatch().find_listener(route.host->endpoint) != table::kNoListener) return false;
     route.leads_away = true;
     route.first = route.end = route.popped = 1;
@@ -104,20 +107,23 @@ bool follow_usual_route(const Context& context, LooseRoute& route) noexcept {
 
 }  // namespace
 
-std::optional<PlainHost> plain_host(const sip::Message& message) noexcept {
+bool read_plain_host(const sip::Message& message, PlainHost& host) noexcept {
     // A plain one has a valid port if any, and the version behind it: that much can be read.
-    if (!message.plain_uri) return std::nullopt;
+    if (!message.plain_uri) return false;
     const char* const uri = message.request_uri.data();
     const char* const end = uri + message.request_uri.size();
     const char* const user = uri + std::string_view("sip:").size();
-    const char* const host = message.index.next_break(user) + 1;
-    const char* const host_end = message.index.next_break(host);
+    const char* const begin = message.index.next_break(user) + 1;
+    const char* const host_end = message.index.next_break(begin);
     const char* at = host_end;
     std::uint16_t port = 0;
     if (*at == ':') port = static_cast<std::uint16_t>(sip::take_short_number(++at));
-    const auto address = IpAddress::parse(sip::between(host, host_end));
-    if (!address) return std::nullopt;
-    return PlainHost{{*address, port != 0 ? port : kSipPort}, at != end};
+    std::uint8_t quad[4];  // IPv6 has brackets, which are breaks
+    if (!parse_whole_quad(sip::between(begin, host_end), quad)) return false;
+    host.endpoint.address = IpAddress::from_ipv4(quad);
+    host.endpoint.port = port != 0 ? port : kSipPort;
+    host.has_params = at != end;
+    return true;
 }
 
 table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept {

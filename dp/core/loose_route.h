@@ -60,8 +60,8 @@ inline void add_route_edits(Context& context, const LooseRoute& route) noexcept 
     if (context.message().routes_count != 0) add_route_set_edits(context, route);
 }
 
-// Told without parsing the Request-URI. Nothing says nothing.
-std::optional<PlainHost> plain_host(const sip::Message& message) noexcept;
+// Told without parsing the Request-URI. False says nothing.
+bool read_plain_host(const sip::Message& message, PlainHost& host) noexcept;
 
 // The listener that a URI names, if it is one of ours (literal address, port 5060 when absent).
 table::ListenerIndex own_listener(const Context& context, const sip::Uri& uri) noexcept;

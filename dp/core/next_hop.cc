@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "dp/core/choose.h"
 #include "dp/core/peer.h"
@@ -44,21 +43,26 @@ void find_name(const Context& context, const sip::Uri& uri, NextHop& next) noexc
     next.endpoint = &found->endpoints.front();
 }
 
-// Where a URI leads that is a Contact which comes back within a dialog: told without parsing.
-// Nothing says nothing.
-std::optional<Endpoint> plain_endpoint(const Context& context, const LooseRoute& route,
-                                       std::string_view uri) noexcept {
+// True for a URI that is a Contact which comes back within a dialog: told without parsing. False
+// says nothing.
+bool resolve_plain_uri(const Context& context, const LooseRoute& route, std::string_view uri,
+                       NextHop& next) noexcept {
     const sip::Message& message = context.message();
-    if (uri.data() != message.request_uri.data()) return std::nullopt;
-    const auto host = route.host ? route.host : plain_host(message);
-    if (!host || host->has_params) return std::nullopt;
-    return host->endpoint;
+    if (uri.data() != message.request_uri.data()) return false;
+    PlainHost room;
+    const PlainHost* host = &room;
+    if (route.host) {
+        host = &*route.host;
+    } else if (!read_plain_host(message, room)) {
+        return false;
+    }
+    if (host->has_params) return false;
+    send_to(context, host->endpoint, next);
+    return true;
 }
 
-void resolve_uri(const Context& context, const LooseRoute& route, std::string_view text,
-                 NextHop& next) noexcept {
-    if (const auto endpoint = plain_endpoint(context, route, text))
-        return send_to(context, *endpoint, next);
+[[gnu::noinline]] void resolve_uri(const Context& context, std::string_view text,
+                                   NextHop& next) noexcept {
     sip::Uri uri;
     if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
         return refuse(next, 478, "Unresolvable destination");
@@ -132,7 +136,7 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
 // anyway. No open relay.
 [[gnu::noinline]] void follow(const Context& context, const LooseRoute& route, std::string_view uri,
                               bool trusted, NextHop& next) noexcept {
-    resolve_uri(context, route, uri, next);
+    if (!resolve_plain_uri(context, route, uri, next)) resolve_uri(context, uri, next);
     if (next.kind == NextHop::Kind::kSend)
         next.slot = context.dispatch().find_traffic_slot(*next.endpoint);
     if (trusted || route.cookie_valid) return;
