@@ -71,8 +71,8 @@ table::ListenerIndex outgoing_listener(const Context& context, table::ListenerIn
 }
 
 // The last steps of a request that is relayed, but for the usual one.
-Verdict carry_out(Context& context, const NextHop& next, const RequestPlan& plan,
-                  const table::Hop& hop) noexcept {
+[[gnu::noinline]] Verdict carry_out(Context& context, const NextHop& next, const RequestPlan& plan,
+                                    const table::Hop& hop) noexcept {
     if (!plan.usual && !context.scratch.edits.ok()) return drop(DropReason::kTooBig);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
     count_traffic(context, next);
@@ -82,14 +82,38 @@ Verdict carry_out(Context& context, const NextHop& next, const RequestPlan& plan
                 message.size());
 }
 
+// The last steps of the usual one.
+template <bool kPopsRoute>
+[[gnu::always_inline]] inline Verdict carry_out_usual(Context& context, const NextHop& next,
+                                                      const RequestPlan& plan,
+                                                      const table::Listener& leaves_by,
+                                                      const table::Hop& hop) noexcept {
+    follow_call(context.message(), context.dispatch(), context.scratch.state);
+    count_traffic(context, next);
+    const Bytes message = rewrite_usual<kPopsRoute>(context, plan);
+    if (message.empty()) [[unlikely]]
+        return drop(DropReason::kTooBig);
+    return send(context, leaves_by.endpoint, *next.endpoint, hop, message.data(), message.size());
+}
+
+// In line for a request within a dialog: the only Route, which is ours, goes.
 Verdict forward_request(Context& context, const LooseRoute& route, const NextHop& next) noexcept {
     const IpAddress& target = next.endpoint->address;
-    table::Hop room;
-    const table::Hop& hop = context.network().resolve(target, room);
+    const table::Hop& hop = context.network().resolve(target, context.scratch.hop);
     if (hop.interface == table::kNoInterface) return refuse(context, 477, "No route");
     const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
     if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
-    return carry_out(context, next, plan_request(context, route, next, out), hop);
+    if (!pops_one_route(context.message(), route))
+        return carry_out(context, next, plan_request(context, route, next, out), hop);
+
+    const table::Entrance& entrance = context.entrance();
+    RequestPlan plan;
+    shape_top(context, entrance, context.listener_at(out), plan.top);
+    plan_in_line(context, &route, next, *entrance.service, plan);
+    if (plan.usual) [[likely]]
+        return carry_out_usual<true>(context, next, plan, *plan.top.out, hop);
+    list_request_edits(context, route, next, plan);
+    return carry_out(context, next, plan, hop);
 }
 
 // By all that decides about a request: its Route set, rules, any algorithm.
@@ -158,12 +182,7 @@ Verdict relay_usual(Context& context, const table::Entrance& entrance, const tab
     plan_in_line(context, nullptr, next, *entrance.service, plan);
     if (!plan.usual) [[unlikely]]
         return forward_by_list(context, member, hop, out, plan.top.cookie);
-    follow_call(context.message(), context.dispatch(), context.scratch.state);
-    count_traffic(context, next);
-    const Bytes message = rewrite_usual<false>(context, plan);
-    if (message.empty()) [[unlikely]]
-        return drop(DropReason::kTooBig);
-    return send(context, leaves_by.endpoint, member.endpoint, hop, message.data(), message.size());
+    return carry_out_usual<false>(context, next, plan, leaves_by, hop);
 }
 
 [[gnu::always_inline]] inline Verdict relay_request(Context& context) noexcept {
