@@ -73,26 +73,27 @@ void recover_request_uri(const Context& context, const RouteSet& set, sip::Uri& 
     --route.end;
 }
 
-// A value as the listener that the message came to writes it: of one Route, not two. `cookie` is
-// then set.
-bool take_own_value(const Context& context, std::string_view value,
-                    std::uint64_t& cookie) noexcept {
+// True for a value as the listener that the message came to writes it, of one Route, not two, and
+// with the cookie of this dialog.
+bool is_own_value(const Context& context, std::string_view value) noexcept {
     constexpr std::size_t kHexSize = 16;
     const table::Listener& listener = context.listener_at(context.listener);
     const std::string& line = listener.record_route[false][context.service().enable_full_lr];
     const std::size_t size = line.size() - table::kRecordRoute.size();
-    return value.size() == size + kHexSize + 1 && value.back() == '>' &&
-           std::memcmp(value.data(), line.data() + table::kRecordRoute.size(), size) == 0 &&
-           parse_hex64({value.data() + size, kHexSize}, cookie);
+    if (value.size() != size + kHexSize + 1 || value.back() != '>' ||
+        std::memcmp(value.data(), line.data() + table::kRecordRoute.size(), size) != 0)
+        return false;
+    std::array<char, kHexSize> cookie;
+    write_hex64(sip::dialog_cookie(context.tables.secret, context.message().call_id.value),
+                cookie.data());
+    return std::memcmp(value.data() + size, cookie.data(), kHexSize) == 0;
 }
 
 // The usual request within a dialog: its only Route is as we wrote it, and its Request-URI the
 // address of a phone. Neither needs parsing. False says nothing.
 bool follow_usual_route(const Context& context, LooseRoute& route) noexcept {
     const sip::Message& message = context.message();
-    std::uint64_t cookie = 0;
-    if (message.routes_count != 1 || !take_own_value(context, message.routes[0].value, cookie))
-        return false;
+    if (message.routes_count != 1 || !is_own_value(context, message.routes[0].value)) return false;
     if (!read_plain_host(message, route.host.emplace())) {
         route.host.reset();
         return false;
@@ -100,8 +101,7 @@ bool follow_usual_route(const Context& context, LooseRoute& route) noexcept {
     if (context.dispatch().find_listener(route.host->endpoint) != table::kNoListener) return false;
     route.leads_away = true;
     route.first = route.end = route.popped = 1;
-    route.cookie_present = true;
-    route.cookie_valid = cookie == sip::dialog_cookie(context.tables.secret, message.call_id.value);
+    route.cookie_present = route.cookie_valid = true;
     return true;
 }
 

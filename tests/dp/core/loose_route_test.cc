@@ -113,7 +113,8 @@ void LooseRouteTest::compare(std::string_view text, table::ListenerIndex listene
     EXPECT_EQ(fast.leads_away, full.leads_away);
     const bool usual = fast.host && fast.leads_away;
     usual_ += usual;
-    forged_ += usual && !fast.cookie_valid;
+    EXPECT_TRUE(!usual || fast.cookie_valid);
+    forged_ += fast.cookie_present && !fast.cookie_valid;
     recovered_ += fast.recovered;
     if (fast.broken) return;
 
@@ -142,7 +143,6 @@ TEST_F(LooseRouteTest, UsualRoutesAreFollowedAsByTheFullReader) {
     EXPECT_GT(usual_, kRounds / 200);
     EXPECT_LT(usual_, kRounds / 2);
     EXPECT_GT(forged_, kRounds / 2000);
-    EXPECT_GT(usual_ - forged_, kRounds / 400);
     EXPECT_GT(recovered_, kRounds / 200);
 }
 
