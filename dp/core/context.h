@@ -2,10 +2,17 @@
 
 // One packet on its way through route(): what the leaves share. Lives on the stack of route().
 
+#include <optional>
+
 #include "dp/core/route.h"
 #include "dp/sip/uri.h"
 
 namespace lb::core {
+
+// What goes of a Contact that does not stay (nat.h): its host and port, and its maddr if any.
+struct WrongContact {
+    std::string_view host_port, maddr;
+};
 
 struct Context {
     net::Packet& packet;
@@ -15,6 +22,7 @@ struct Context {
     table::ListenerIndex listener = table::kNoListener;     // it was sent to
     std::uint64_t transaction = 0;  // sip::transaction_number() of a request
     std::size_t source_text_size = 0;
+    std::optional<WrongContact> wrong_contact{};  // once it was looked for, and if there is one
 
     const net::FrameView& frame() const noexcept { return scratch.frame; }
     sip::Message& message() const noexcept { return scratch.message; }

@@ -41,9 +41,9 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
     return host.size() == source.size() && same_short(host.data(), source.data(), host.size());
 }
 
-[[gnu::noinline]] void replace_contact_host(Context& context, table::Nat nat) noexcept {
-    const Endpoint& source = context.frame().source;
-    if (context.dispatch().is_destination(source)) return;
+// Sets context.wrong_contact if there is one.
+[[gnu::noinline]] void find_wrong_contact(Context& context, table::Nat nat) noexcept {
+    if (context.dispatch().is_destination(context.frame().source)) return;
 
     const sip::Message& message = context.message();
     sip::NameAddr contact;
@@ -53,14 +53,7 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
         return;
     if (uri.scheme != sip::Scheme::kSip && uri.scheme != sip::Scheme::kSips) return;
     if (nat == table::Nat::kAuto && !is_behind_nat(context, uri)) return;
-
-    char* const text = context.scratch.edits.room(kEndpointTextMax);
-    if (text == nullptr) return;
-    const std::size_t size = source.write(text);
-    context.scratch.edits.shrink(text + size);
-    context.scratch.edits.replace(uri.host_port, {text, size});
-    const std::string_view maddr = whole_param(uri.params, "maddr");
-    if (!maddr.empty()) context.scratch.edits.remove(maddr);
+    context.wrong_contact = {uri.host_port, whole_param(uri.params, "maddr")};
 }
 
 }  // namespace
@@ -89,14 +82,20 @@ bool plainly_names(std::string_view contact, const sip::TextIndex& index,
 }
 
 void add_contact_edits(Context& context, table::Nat nat) noexcept {
-    if (!contact_plainly_stays(context, nat)) replace_contact_host(context, nat);
+    if (!context.wrong_contact && contact_stays(context, nat)) return;
+    const WrongContact& wrong = *context.wrong_contact;
+    sip::EditList& edits = context.scratch.edits;
+    char* const text = edits.room(kEndpointTextMax);
+    if (text == nullptr) return;
+    const std::size_t size = context.frame().source.write(text);
+    edits.shrink(text + size);
+    edits.replace(wrong.host_port, {text, size});
+    if (!wrong.maddr.empty()) edits.remove(wrong.maddr);
 }
 
 bool contact_stays_anyway(Context& context, table::Nat nat) noexcept {
-    sip::EditList& edits = context.scratch.edits;
-    edits.clear();
-    replace_contact_host(context, nat);
-    return edits.size() == 0 && edits.ok();
+    find_wrong_contact(context, nat);
+    return !context.wrong_contact;
 }
 
 bool host_is_source(Context& context, std::string_view host) noexcept {

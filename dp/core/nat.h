@@ -25,7 +25,7 @@ inline bool contact_plainly_stays(Context& context, table::Nat nat) noexcept {
     return plainly_names(message.contact.value, message.index, context.source_text());
 }
 
-// The same for any Contact. scratch.edits is clear or rubble, and is rubble afterwards.
+// The same for any Contact. What is found is remembered for add_contact_edits().
 bool contact_stays_anyway(Context& context, table::Nat nat) noexcept;
 inline bool contact_stays(Context& context, table::Nat nat) noexcept {
     return contact_plainly_stays(context, nat) || contact_stays_anyway(context, nat);
