@@ -185,6 +185,9 @@ Verdict relay_usual(Context& context, const table::Entrance& entrance, const tab
     return carry_out_usual<false>(context, next, plan, leaves_by, hop);
 }
 
+// What begins something and is dispatched by its Call-ID goes by relay_usual(), all else by
+// relay_by_all(). Both do the same to a message (dp_core_route compares them), the one with fewer
+// questions.
 [[gnu::always_inline]] inline Verdict relay_request(Context& context) noexcept {
     sip::Message& request = context.message();
     if (!read_addresses(request)) [[unlikely]]

@@ -1,7 +1,8 @@
+#include "dp/sip/scan.h"
+
 #include <bit>
 #include <cstring>
 
-#include "dp/sip/scan.h"
 #include "dp/sip/text.h"
 
 #if defined(__x86_64__)
