@@ -75,7 +75,7 @@ std::chrono::milliseconds wait_for_list(const RpcLab& lab, std::size_t destinati
 
 // Sanitizers slow a server with no other client, too: then it is a few times what that takes.
 std::chrono::milliseconds wait_allowed(const RpcLab& lab, std::size_t destinations) {
-    return std::max(std::chrono::milliseconds(100), 5 * wait_for_list(lab, destinations));
+    return std::max(std::chrono::milliseconds(100), 10 * wait_for_list(lab, destinations));
 }
 
 // Whatever goes wrong: it takes turns in going wrong.
