@@ -227,14 +227,6 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
            table::kNoListener;
 }
 
-// As a rule it has a header field of its own, behind that of ours.
-bool take_second_via(const sip::Message& reply, sip::Via& second) noexcept {
-    if (!has_own_line(reply) || !reply.second_via.present()) [[unlikely]]
-        return sip::find_second_via(reply, second);
-    std::string_view rest;
-    return sip::parse_via(reply.second_via.value, second, rest, &reply.index);
-}
-
 [[gnu::noinline]] Bytes rewrite_reply_by_list(Context& context, std::string_view via) noexcept {
     ReplyPlan plan{via, false};
     list_reply_edits(context, plan);
@@ -252,7 +244,7 @@ bool take_second_via(const sip::Message& reply, sip::Via& second) noexcept {
                 context.interface};  // the prober's socket waits for it
     }
     sip::Via& second = context.scratch.second_via;
-    if (!take_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
+    if (!sip::find_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
     Endpoint target;
     if (!sip::find_reply_endpoint(second, target)) return drop(DropReason::kBadNextHop);
     if (!sip::check_relay_branch(secret, top.branch, target)) return drop(DropReason::kBadBranch);

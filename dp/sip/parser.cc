@@ -141,9 +141,8 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
 // for read_any_header() to judge.
 [[gnu::always_inline]] inline bool keep_further(Header header, const HeaderLine& line,
                                                 Message& message) noexcept {
-    if (header == Header::kVia && !message.second_via.present()) {
-        message.second_via.value = line.value;
-        ++message.via_lines;
+    if (header == Header::kVia) {
+        keep_via(message, {line.value});
         return true;
     }
     if (header != Header::kRoute || message.routes_count == kRoutesMax) return false;

@@ -143,6 +143,9 @@ bool parse_via(std::string_view text, Via& via, std::string_view& rest,
 }
 
 std::string_view behind_top_via(const Message& message) noexcept {
+    // As a rule it is alone in its header field.
+    if (end_of(message.top_via.value) == end_of(message.via.value)) [[likely]]
+        return {};
     Cursor cursor(between(end_of(message.top_via.value), end_of(message.via.value)));
     cursor.skip_lws();
     return cursor.take(',') ? cursor.rest() : std::string_view();
