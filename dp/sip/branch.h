@@ -29,11 +29,12 @@ inline bool is_branch_with(std::string_view prefix, std::string_view branch) noe
            same_short(branch.data(), prefix.data(), kRelayBranch.size());
 }
 
+inline constexpr std::string_view kMagicCookie = "z9hG4bK";  // RFC 3261 8.1.1.7
+
 // The transaction's number: the same for an INVITE, its retransmissions, its CANCEL and the ACK for
 // a non-2xx. From the topmost Via's branch and sent-by if the branch has the magic cookie,
 // otherwise from the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq
 // number). REQUIRES: a request that parse() accepted.
-inline constexpr std::string_view kMagicCookie = "z9hG4bK";
 std::uint64_t old_transaction_number(const TextKey& key, const Message& request) noexcept;
 inline std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept {
     const Via& via = request.top_via;
@@ -69,9 +70,10 @@ bool check_relay_branch(const Secret& secret, std::string_view branch,
                         const Endpoint& reply_to) noexcept;
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept;
-// True if `branch` was made by write_probe_branch() with this secret; `number` is then set.
+// What check_probe_branch() asks once the size and the prefix are right.
 bool check_probe_numbers(const Secret& secret, std::string_view branch,
                          std::uint64_t& number) noexcept;
+// True if `branch` was made by write_probe_branch() with this secret; `number` is then set.
 inline bool check_probe_branch(const Secret& secret, std::string_view branch,
                                std::uint64_t& number) noexcept {
     return is_branch_with(kProbeBranch, branch) && check_probe_numbers(secret, branch, number);
@@ -84,8 +86,8 @@ inline std::uint64_t dialog_cookie(const Secret& secret, std::string_view call_i
 }
 
 // Where a reply goes by a Via (RFC 3261 18.2.2, RFC 3581): received or the sent-by host, rport or
-// the sent-by port or 5060. Nothing if that host is a name, or no unicast address.
-// False then, and `endpoint` any.
+// the sent-by port or 5060. False, and `endpoint` any, if that host is a name or no unicast
+// address; nothing, by the other form.
 bool find_reply_endpoint(const Via& via, Endpoint& endpoint) noexcept;
 inline std::optional<Endpoint> reply_endpoint(const Via& via) noexcept {
     Endpoint endpoint;
