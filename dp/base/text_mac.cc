@@ -4,38 +4,12 @@
 #include <bit>
 #include <cstring>
 
-#include "dp/base/bytes.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "dp/base/text_mac_aes.h"
 
 namespace lb {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
-
-std::uint64_t lengths_of(std::string_view first, std::string_view second) noexcept {
-    return first.size() | static_cast<std::uint64_t>(second.size()) << 32;
-}
-
-// A text of sixteen bytes at most, and zeros behind it. Reads nothing behind the text.
-inline AesBlock short_block(std::string_view text) noexcept {
-    const char* const at = text.data();
-    const std::size_t size = text.size();
-    if (size >= 8) {
-        const std::uint64_t last = load_word<std::uint64_t>(at + size - 8);
-        return {load_word<std::uint64_t>(at), size == 8 ? 0 : last >> (8 * (16 - size))};
-    }
-    if (size >= 4) {
-        const std::uint64_t last = load_word<std::uint32_t>(at + size - 4);
-        return {load_word<std::uint32_t>(at) | last << (8 * (size - 4)), 0};
-    }
-    if (size == 0) return {};
-    const std::uint64_t middle = load_word<std::uint8_t>(at + size / 2);
-    const std::uint64_t last = load_word<std::uint8_t>(at + size - 1);
-    return {load_word<std::uint8_t>(at) | middle << (8 * (size / 2)) | last << (8 * (size - 1)), 0};
-}
 
 constexpr std::uint8_t twice(std::uint8_t byte) noexcept {  // times x in AES's field
     return static_cast<std::uint8_t>((byte << 1) ^ ((byte >> 7) * 0x1b));
@@ -105,10 +79,6 @@ AesBlock product_portable(AesBlock factors) noexcept {
     return {static_cast<std::uint64_t>(product), static_cast<std::uint64_t>(product >> 64)};
 }
 
-// x^64 is this modulo text_hash()'s polynomial. What of the product is above x^63 is left out: four
-// bits, so that two sums in 2^60 may fold into one.
-constexpr std::uint64_t kReduction = 0x1b;
-
 AesBlock sum_portable(const std::uint64_t* key, std::string_view part) noexcept {
     AesBlock sum;
     for (; !part.empty(); part.remove_prefix(part.size() < 16 ? part.size() : 16), key += 2)
@@ -144,104 +114,21 @@ std::uint64_t text_hash_portable(const TextKey& key, std::uint64_t number, std::
 
 #if defined(__x86_64__)
 #define LB_AES_TARGET __attribute__((target("avx,aes,pclmul")))
-#define LB_AES_INLINE __attribute__((target("avx,aes,pclmul"), always_inline)) inline
-
-LB_AES_INLINE __m128i load_block(const void* at) noexcept {
-    return _mm_loadu_si128(static_cast<const __m128i*>(at));
-}
-
-LB_AES_INLINE __m128i vector_of(std::uint64_t low, std::uint64_t high) noexcept {
-    return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
-}
-
-LB_AES_INLINE std::uint64_t low_of(__m128i block) noexcept {
-    return static_cast<std::uint64_t>(_mm_cvtsi128_si64(block));
-}
-
-LB_AES_INLINE __m128i encrypted(const AesKey& key, __m128i block) noexcept {
-    const auto* const rounds = reinterpret_cast<const __m128i*>(key.rounds.data());
-    block = _mm_xor_si128(block, rounds[0]);
-    for (int round = 1; round < 10; ++round) block = _mm_aesenc_si128(block, rounds[round]);
-    return _mm_aesenclast_si128(block, rounds[10]);
-}
 
 LB_AES_TARGET AesBlock encrypt_aes(const AesKey& key, std::uint64_t low,
                                    std::uint64_t high) noexcept {
-    const __m128i result = encrypted(key, vector_of(low, high));
-    return {low_of(result), static_cast<std::uint64_t>(_mm_extract_epi64(result, 1))};
-}
-
-// A shuffle by the sixteen bytes from n on moves a block to the front by n bytes, zeros behind it.
-constexpr std::array<std::uint8_t, 32> kToFront{
-    0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
-    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
-
-LB_AES_INLINE __m128i product(__m128i block, const void* key) noexcept {
-    const __m128i factors = _mm_xor_si128(block, load_block(key));
-    return _mm_clmulepi64_si128(factors, factors, 0x10);
-}
-
-// The last block is read from the last sixteen bytes of the text, in front of which it may begin.
-LB_AES_INLINE __m128i sum_aes(const std::uint64_t* key, std::string_view part,
-                              __m128i sum) noexcept {
-    if (part.size() < 16) {
-        if (part.empty()) return sum;
-        const AesBlock block = short_block(part);
-        return _mm_xor_si128(sum, product(vector_of(block.low, block.high), key));
-    }
-    const auto last = static_cast<std::ptrdiff_t>(part.size() - 16);
-    const char* const text = part.data() + last;
-    const char* const words = reinterpret_cast<const char*>(key) + last;
-    std::ptrdiff_t at = -last;
-    for (; at < 0; at += 16) {
-        sum = _mm_xor_si128(sum, product(load_block(text + at), words + at));
-        asm("" : "+r"(at));  // gcc would work out anew what it is behind the loop
-    }
-    const __m128i block = _mm_shuffle_epi8(load_block(text), load_block(kToFront.data() + at));
-    return _mm_xor_si128(sum, product(block, words + at));
-}
-
-// All parts of a long text but the last one.
-LB_AES_INLINE __m128i take_long(const TextKey& key, const std::uint64_t* words,
-                                std::string_view& text, __m128i state) noexcept {
-    for (; text.size() > TextKey::kPartMax; text.remove_prefix(TextKey::kPartMax))
-        state = encrypted(key.cipher, sum_aes(words, text.substr(0, TextKey::kPartMax), state));
-    return state;
-}
-
-LB_AES_INLINE std::uint64_t folded(__m128i sum) noexcept {
-    const __m128i high = _mm_clmulepi64_si128(sum, vector_of(kReduction, 0), 0x01);
-    return low_of(_mm_xor_si128(sum, high));
-}
-
-[[gnu::noinline]] LB_AES_TARGET __m128i sum_long(const TextKey& key, std::uint64_t number,
-                                                 std::string_view first,
-                                                 std::string_view second) noexcept {
-    __m128i state = vector_of(number, lengths_of(first, second));
-    state = take_long(key, key.of_first(), first, state);
-    state = take_long(key, key.of_second(), second, state);
-    state = sum_aes(key.of_first(), first, state);
-    return sum_aes(key.of_second(), second, state);
-}
-
-LB_AES_INLINE __m128i sum_aes(const TextKey& key, std::uint64_t number, std::string_view first,
-                              std::string_view second) noexcept {
-    if (first.size() > TextKey::kPartMax || second.size() > TextKey::kPartMax) [[unlikely]]
-        return sum_long(key, number, first, second);
-    __m128i sum = vector_of(number, lengths_of(first, second));
-    sum = sum_aes(key.of_first(), first, sum);
-    return sum_aes(key.of_second(), second, sum);
+    return aes::encrypt(key, low, high);
 }
 
 LB_AES_TARGET std::uint64_t text_mac_aes(const TextKey& key, std::uint64_t number,
                                          std::string_view first, std::string_view second) noexcept {
-    return low_of(encrypted(key.cipher, sum_aes(key, number, first, second)));
+    return aes::text_mac(key, number, first, second);
 }
 
 LB_AES_TARGET std::uint64_t text_hash_aes(const TextKey& key, std::uint64_t number,
                                           std::string_view first,
                                           std::string_view second) noexcept {
-    return folded(sum_aes(key, number, first, second));
+    return aes::text_hash(key, number, first, second);
 }
 
 #define LB_WIDE_TARGET target("avx,aes,pclmul,avx512f,avx512bw,bmi2,vpclmulqdq")
@@ -271,7 +158,7 @@ __attribute__((LB_WIDE_TARGET, always_inline)) inline __m128i sum_wide(
                          __builtin_shufflevector(all, all, 4, 5, 6, 7);
     const __m128i sum =
         _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    return _mm_xor_si128(vector_of(number, lengths_of(first, second)), sum);
+    return _mm_xor_si128(aes::vector_of(number, lengths_of(first, second)), sum);
 }
 
 __attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
@@ -280,7 +167,7 @@ __attribute__((LB_WIDE_TARGET)) std::uint64_t text_mac_wide(const TextKey& key,
                                                             std::string_view second) noexcept {
     if (first.size() > 64 || second.size() > 64) [[unlikely]]
         return text_mac_aes(key, number, first, second);
-    return low_of(encrypted(key.cipher, sum_wide(key, number, first, second)));
+    return aes::low_of(aes::encrypted(key.cipher, sum_wide(key, number, first, second)));
 }
 
 __attribute__((LB_WIDE_TARGET)) std::uint64_t text_hash_wide(const TextKey& key,
@@ -289,7 +176,7 @@ __attribute__((LB_WIDE_TARGET)) std::uint64_t text_hash_wide(const TextKey& key,
                                                              std::string_view second) noexcept {
     if (first.size() > 64 || second.size() > 64) [[unlikely]]
         return text_hash_aes(key, number, first, second);
-    return folded(sum_wide(key, number, first, second));
+    return aes::folded(sum_wide(key, number, first, second));
 }
 #endif
 
@@ -317,18 +204,32 @@ const Variants& variants() noexcept {
     return found;
 }
 
-[[maybe_unused]] const bool kChosen = [] {
+}  // namespace
+
+#if !defined(LB_MAC_IN_LINE)
+constinit AesEncrypt aes_encrypt = encrypt_portable;
+constinit TextMac text_mac = text_mac_portable;
+constinit TextMac text_hash = text_hash_portable;
+
+[[maybe_unused]] static const bool kChosen = [] {
     aes_encrypt = mac_variants().back().encrypt;
     text_mac = mac_variants().back().text;
     text_hash = mac_variants().back().hash;
     return true;
 }();
+#endif
 
-}  // namespace
+#if defined(__x86_64__)
+LB_AES_TARGET __m128i aes::sum_long(const TextKey& key, std::uint64_t number,
+                                    std::string_view first, std::string_view second) noexcept {
+    __m128i state = vector_of(number, lengths_of(first, second));
+    state = take_long(key, key.of_first(), first, state);
+    state = take_long(key, key.of_second(), second, state);
+    state = sum_of(key.of_first(), first, state);
+    return sum_of(key.of_second(), second, state);
+}
 
-constinit AesEncrypt aes_encrypt = encrypt_portable;
-constinit TextMac text_mac = text_mac_portable;
-constinit TextMac text_hash = text_hash_portable;
+#endif
 
 std::span<const MacVariant> mac_variants() noexcept {
     return {variants().all.data(), variants().count};

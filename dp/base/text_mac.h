@@ -33,36 +33,17 @@
 //
 // Threads: pure functions. Cost: linear; some 50 instructions for two texts of 40 bytes.
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "dp/base/text_key.h"
+#if defined(__AVX__) && defined(__AES__) && defined(__PCLMUL__)
+#include "dp/base/text_mac_aes.h"
+#define LB_MAC_IN_LINE
+#endif
+
 namespace lb {
-
-// Sixteen bytes: `low` are the first eight of them, little-endian.
-struct AesBlock {
-    std::uint64_t low = 0;
-    std::uint64_t high = 0;
-    friend bool operator==(const AesBlock&, const AesBlock&) noexcept = default;
-};
-
-// An expanded key of AES-128 (FIPS 197).
-struct AesKey {
-    alignas(16) std::array<std::uint8_t, 11 * 16> rounds{};
-
-    static AesKey expand(AesBlock key) noexcept;
-};
-
-struct TextKey {
-    static constexpr std::size_t kPartMax = 128;  // bytes of a text that have key words
-    static constexpr std::size_t kWords = 2 * kPartMax / 8;
-    alignas(64) std::array<std::uint64_t, kWords> words{};
-    AesKey cipher;
-
-    const std::uint64_t* of_first() const noexcept { return words.data(); }
-    const std::uint64_t* of_second() const noexcept { return words.data() + kWords / 2; }
-};
 
 // The block comes as two words: one struct of them gcc takes by way of memory, in two stores and
 // one load that has to wait for both.
@@ -74,7 +55,7 @@ using AesEncrypt = AesBlock (*)(const AesKey& key, std::uint64_t low, std::uint6
 using TextMac = std::uint64_t (*)(const TextKey& key, std::uint64_t number, std::string_view first,
                                   std::string_view second) noexcept;
 
-// The variants that this processor can run, the one in use last; all give the same.
+// The variants that this processor can run, the fastest last; all give the same.
 struct MacVariant {
     const char* name;
     AesEncrypt encrypt;
@@ -83,9 +64,25 @@ struct MacVariant {
 };
 std::span<const MacVariant> mac_variants() noexcept;
 
-// Those of the last variant, chosen once at start.
+#if defined(LB_MAC_IN_LINE)  // built for processors with the instructions (cpu_check.h)
+[[gnu::always_inline]] inline AesBlock aes_encrypt(const AesKey& key, std::uint64_t low,
+                                                   std::uint64_t high) noexcept {
+    return aes::encrypt(key, low, high);
+}
+[[gnu::always_inline]] inline std::uint64_t text_mac(const TextKey& key, std::uint64_t number,
+                                                     std::string_view first,
+                                                     std::string_view second) noexcept {
+    return aes::text_mac(key, number, first, second);
+}
+[[gnu::always_inline]] inline std::uint64_t text_hash(const TextKey& key, std::uint64_t number,
+                                                      std::string_view first,
+                                                      std::string_view second) noexcept {
+    return aes::text_hash(key, number, first, second);
+}
+#else  // the last variant, chosen once at start
 extern AesEncrypt aes_encrypt;
 extern TextMac text_mac;
 extern TextMac text_hash;
+#endif
 
 }  // namespace lb

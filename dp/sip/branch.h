@@ -36,7 +36,8 @@ inline constexpr std::string_view kMagicCookie = "z9hG4bK";  // RFC 3261 8.1.1.7
 // otherwise from the fields of RFC 3261 16.11 (Request-URI, topmost Via, tags, Call-ID, CSeq
 // number). REQUIRES: a request that parse() accepted.
 std::uint64_t old_transaction_number(const TextKey& key, const Message& request) noexcept;
-inline std::uint64_t transaction_number(const Secret& secret, const Message& request) noexcept {
+[[gnu::always_inline]] inline std::uint64_t transaction_number(const Secret& secret,
+                                                               const Message& request) noexcept {
     const Via& via = request.top_via;
     // The bare cookie marks nothing unique (RFC 4475 3.3.14).
     if (via.branch.size() > kMagicCookie.size() && via.branch.starts_with(kMagicCookie)) [[likely]]
