@@ -24,6 +24,14 @@ inline ConstBytes as_bytes(std::string_view text) noexcept {
 // Sixteen bytes in one register, at any address.
 using Block = std::uint64_t __attribute__((vector_size(16)));
 
+// As many as one register has. Not for what was written a moment ago in narrower words, which would
+// stall the core.
+#if defined(__AVX2__)
+using WideBlock = std::uint64_t __attribute__((vector_size(32)));
+#else
+using WideBlock = Block;
+#endif
+
 template <class Word>
 inline Word load_word(const void* at) noexcept {
     Word word;
@@ -79,7 +87,18 @@ inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
 
 // 64 bytes in registers: of a text that is no longer, and of what is behind it.
 struct Blocks {
-    static constexpr std::size_t kSize = 4 * sizeof(Block);
+    static constexpr std::size_t kSize = 64;
+#if defined(__AVX2__)
+    WideBlock a, b;
+
+    static Blocks load(const char* at) noexcept {
+        return {load_word<WideBlock>(at), load_word<WideBlock>(at + 32)};
+    }
+    void store(char* at) const noexcept {
+        store_word(at, a);
+        store_word(at + 32, b);
+    }
+#else
     Block a, b, c, d;
 
     static Blocks load(const char* at) noexcept {
@@ -92,6 +111,7 @@ struct Blocks {
         store_word(at + 32, c);
         store_word(at + 48, d);
     }
+#endif
 };
 
 // Copies a text of kLongMin bytes at least by whole blocks, one of 64 at most without a branch, and

@@ -73,11 +73,11 @@ struct FirstError {
 [[gnu::always_inline]] inline void reset(Message& message) noexcept {
     static_assert(std::is_trivially_copyable_v<Message> && std::is_standard_layout_v<Message>);
     constexpr std::size_t kBegin = offsetof(Message, reply), kEnd = offsetof(Message, routes);
-    constexpr std::size_t kBlocks = (kEnd - kBegin) / sizeof(Block);
-    static_assert((kEnd - kBegin) % sizeof(Block) == 0);
+    constexpr std::size_t kBlocks = (kEnd - kBegin) / sizeof(WideBlock);
+    static_assert((kEnd - kBegin) % sizeof(WideBlock) == 0);
     char* const bytes = reinterpret_cast<char*>(&message) + kBegin;
     [bytes]<std::size_t... kBlock>(std::index_sequence<kBlock...>) {
-        (store_word(bytes + kBlock * sizeof(Block), Block{}), ...);
+        (store_word(bytes + kBlock * sizeof(WideBlock), WideBlock{}), ...);
     }
     (std::make_index_sequence<kBlocks>{});
     message.max_forwards_value = -1;
