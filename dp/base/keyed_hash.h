@@ -10,6 +10,7 @@
 
 #include "dp/base/bytes.h"
 #include "dp/base/text_mac.h"
+#include "dp/base/vectors.h"
 
 #if defined(__SSSE3__)
 #include <tmmintrin.h>
@@ -46,7 +47,7 @@ inline void write_hex64(std::uint64_t value, char* out) noexcept {
     const __m128i digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
                                          'c', 'd', 'e', 'f');
     const __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(__builtin_bswap64(value)));
-    const __m128i nibble = _mm_set1_epi8(0x0f);
+    const __m128i nibble = repeated<std::uint8_t{0x0f}>();
     const __m128i low = _mm_and_si128(bytes, nibble);
     const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
     const __m128i text = _mm_shuffle_epi8(digits, _mm_unpacklo_epi8(high, low));
@@ -68,7 +69,7 @@ inline void write_hex128(std::uint64_t first, std::uint64_t second, char* out) n
     const __m128i both =
         _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
     const __m128i bytes = _mm_shuffle_epi8(both, swap);
-    const __m128i nibble = _mm_set1_epi8(0x0f);
+    const __m128i nibble = repeated<std::uint8_t{0x0f}>();
     const __m128i low = _mm_and_si128(bytes, nibble);
     const __m128i high = _mm_and_si128(_mm_srli_epi64(bytes, 4), nibble);
     const auto write = [&](char* to, __m128i nibbles) {

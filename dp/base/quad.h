@@ -12,6 +12,8 @@
 
 #include <array>
 
+#include "dp/base/vectors.h"
+
 namespace lb {
 
 // How the digits of a quad lie is one of 81 shapes, known by where its numbers end: bit i of `ends`
@@ -93,8 +95,8 @@ inline bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept
     }
     const __m128i chars =
         _mm_set_epi64x(static_cast<long long>(second), static_cast<long long>(first));
-    const auto dots =
-        static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(chars, _mm_set1_epi8('.'))));
+    const auto dots = static_cast<unsigned>(
+        _mm_movemask_epi8(_mm_cmpeq_epi8(chars, repeated<std::uint8_t{'.'}>())));
     const std::uint32_t ends = dots | 1U << size;
     const QuadShape& shape = kQuadShapes.find(ends);
     if (shape.ends != ends) return false;
@@ -103,11 +105,12 @@ inline bool parse_whole_quad(std::string_view text, std::uint8_t* quad) noexcept
         return _mm_load_si128(reinterpret_cast<const __m128i*>(array.data()));
     };
     const __m128i digits =
-        _mm_shuffle_epi8(_mm_sub_epi8(chars, _mm_set1_epi8('0')), load(shape.places));
-    const __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
+        _mm_shuffle_epi8(_mm_sub_epi8(chars, repeated<std::uint8_t{'0'}>()), load(shape.places));
+    const __m128i is_digit =
+        _mm_cmpeq_epi8(_mm_min_epu8(digits, repeated<std::uint8_t{9}>()), digits);
     const __m128i tens = _mm_maddubs_epi16(digits, _mm_set1_epi32(0x010a6400));
-    const __m128i numbers = _mm_madd_epi16(tens, _mm_set1_epi16(1));
-    const __m128i wrong = _mm_or_si128(_mm_cmpgt_epi32(numbers, _mm_set1_epi32(255)),
+    const __m128i numbers = _mm_madd_epi16(tens, repeated<std::uint16_t{1}>());
+    const __m128i wrong = _mm_or_si128(_mm_cmpgt_epi32(numbers, repeated<std::uint32_t{255}>()),
                                        _mm_cmpgt_epi32(load(shape.least), numbers));
     if (_mm_movemask_epi8(_mm_andnot_si128(wrong, is_digit)) != 0xffff) return false;
     const __m128i words = _mm_packus_epi32(numbers, numbers);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dp/base/quad.h"
+#include "dp/base/vectors.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/text.h"
 #include "dp/sip/uri.h"
@@ -63,10 +64,10 @@ void write_branch(std::string_view prefix, std::uint64_t first, std::uint64_t se
 std::uint64_t guess_hex64(const char* text) noexcept {
 #if defined(__SSSE3__)
     const __m128i chars = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
-    const __m128i is_letter = _mm_cmpgt_epi8(chars, _mm_set1_epi8('9'));
-    const __m128i nibbles = _mm_add_epi8(_mm_and_si128(chars, _mm_set1_epi8(0x0f)),
-                                         _mm_and_si128(is_letter, _mm_set1_epi8(9)));
-    const __m128i pairs = _mm_maddubs_epi16(nibbles, _mm_set1_epi16(0x0110));
+    const __m128i is_letter = _mm_cmpgt_epi8(chars, repeated<std::uint8_t{'9'}>());
+    const __m128i nibbles = _mm_add_epi8(_mm_and_si128(chars, repeated<std::uint8_t{0x0f}>()),
+                                         _mm_and_si128(is_letter, repeated<std::uint8_t{9}>()));
+    const __m128i pairs = _mm_maddubs_epi16(nibbles, repeated<std::uint16_t{0x0110}>());
     const __m128i bytes = _mm_packus_epi16(pairs, pairs);
     return __builtin_bswap64(static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes)));
 #else
