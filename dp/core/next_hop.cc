@@ -88,21 +88,6 @@ bool resolve_plain_uri(const Context& context, const LooseRoute& route, std::str
     return selection.rule->action == table::Rule::Action::kDispatch;
 }
 
-[[gnu::noinline]] Choice choose_oddly(const Context& context, const table::Set& set,
-                                      table::Algorithm algorithm) noexcept {
-    return choose_by_any({context.message(), context.frame().source, context.transaction,
-                          context.dispatch(), set, algorithm},
-                         context.scratch.state);
-}
-
-// choose(), without a question put together for what most ask.
-Choice choose_in(const Context& context, const table::Set& set,
-                 table::Algorithm algorithm) noexcept {
-    const table::SetPlan* const plan = call_id_plan(context.dispatch(), set, algorithm);
-    return plan != nullptr ? choose_by_call_id(set, *plan, context.message())
-                           : choose_oddly(context, set, algorithm);
-}
-
 void dispatch(Context& context, std::string_view request_uri, NextHop& next) noexcept {
     const table::Entrance& entrance = context.entrance();
     const table::Service& service = *entrance.service;
@@ -115,7 +100,11 @@ void dispatch(Context& context, std::string_view request_uri, NextHop& next) noe
         algorithm = selection.algorithm;
     }
     Choice choice;
-    if (set != nullptr) choice = choose_in(context, *set, algorithm);
+    if (set != nullptr) {
+        choice = choose({context.message(), context.frame().source, context.transaction,
+                         context.dispatch(), *set, algorithm},
+                        context.scratch.state);
+    }
     if (!choice) return refuse(next, service.no_destination_code, service.no_destination_reason);
     const table::Member& member = *choice.member;
     next.dispatched = true;

@@ -56,12 +56,8 @@ void add_set_host_edit(Context& context, std::string_view host_port) noexcept {
 
 RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHop& hop,
                          table::ListenerIndex out) noexcept {
-    const LooseRoute* const set = context.message().routes_count != 0 ? &route : nullptr;
-    const table::Entrance& entrance = context.entrance();
     RequestPlan plan;
-    shape_top(context, entrance, context.listener_at(out), plan.top);
-    plan_in_line(context, set, hop, *entrance.service, plan);
-    if (!plan.usual) list_request_edits(context, route, hop, plan);
+    make_plan(context, route, hop, out, plan);
     return plan;
 }
 

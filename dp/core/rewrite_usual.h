@@ -132,6 +132,18 @@ inline std::uint64_t cookie_of(const Context& context) noexcept {
     plan.usual = is_usual(context, route, hop, service, plan);
 }
 
+// plan_request() in line.
+[[gnu::always_inline]] inline void make_plan(Context& context, const LooseRoute& route,
+                                             const NextHop& hop, table::ListenerIndex out,
+                                             RequestPlan& plan) noexcept {
+    const LooseRoute* const set = context.message().routes_count != 0 ? &route : nullptr;
+    const table::Entrance& entrance = context.entrance();
+    shape_top(context, entrance, context.listener_at(out), plan.top);
+    plan_in_line(context, set, hop, *entrance.service, plan);
+    if (!plan.usual) [[unlikely]]
+        list_request_edits(context, route, hop, plan);
+}
+
 // Room in front of the message for it to begin `growth` earlier, and for the frame's headers.
 inline bool has_room(const Context& context, const char* begin, std::ptrdiff_t growth) noexcept {
     const std::ptrdiff_t front = reinterpret_cast<const std::uint8_t*>(begin) -

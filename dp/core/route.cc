@@ -103,16 +103,10 @@ Verdict forward_request(Context& context, const LooseRoute& route, const NextHop
     if (hop.interface == table::kNoInterface) return refuse(context, 477, "No route");
     const table::ListenerIndex out = outgoing_listener(context, next.listener, target, hop);
     if (out == table::kNoListener) return refuse(context, 477, "No address of that family");
-    if (!pops_one_route(context.message(), route))
-        return carry_out(context, next, plan_request(context, route, next, out), hop);
-
-    const table::Entrance& entrance = context.entrance();
     RequestPlan plan;
-    shape_top(context, entrance, context.listener_at(out), plan.top);
-    plan_in_line(context, &route, next, *entrance.service, plan);
-    if (plan.usual) [[likely]]
+    make_plan(context, route, next, out, plan);
+    if (plan.usual && plan.pops_route) [[likely]]
         return carry_out_usual<true>(context, next, plan, *plan.top.out, hop);
-    list_request_edits(context, route, next, plan);
     return carry_out(context, next, plan, hop);
 }
 

@@ -126,14 +126,10 @@ namespace {
 
 // Digits are read with the name of the parameter, which makes a whole word of any number of them.
 bool take_rport(const Via& via, std::uint16_t& port) noexcept {
-    const std::size_t size = via.rport.size();
-    const char* const end = end_of(via.rport);
-    if (size > 7 || end - via.rport_param.data() < 8) [[unlikely]]
+    if (end_of(via.rport) - via.rport_param.data() < 8) [[unlikely]]
         return parse_port(via.rport, port);
-    const std::uint64_t zeros_in_front = ~std::uint64_t{0} << (64 - 8 * size);
-    const auto digits = load_word<std::uint64_t>(end - 8) ^ 0x3030303030303030;
     std::uint64_t number = 0;
-    if (!take_digits(digits & zeros_in_front, 65535, number)) return false;
+    if (!parse_number_before_end(via.rport, 65535, number)) return false;
     port = static_cast<std::uint16_t>(number);
     return true;
 }

@@ -230,28 +230,12 @@ void keep_route(Message& message, const HeaderLine& line, FirstError& errors) no
     errors = found;
 }
 
-// The last n bytes of a word, of which [n] tells.
-constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
-    std::array<std::uint64_t, 9> masks{};
-    for (std::size_t n = 1; n <= 8; ++n) masks[n] = ~std::uint64_t{0} << (64 - 8 * n);
-    return masks;
-}();
-
-// parse_number() of what stands in a message behind its start line: there are eight bytes in front
-// of its end, and one load has them.
-[[gnu::always_inline]] inline bool parse_value(std::string_view digits, std::uint64_t max,
-                                               std::uint64_t& number) noexcept {
-    if (digits.size() - 1 >= 8) [[unlikely]]
-        return parse_number(digits, max, number);
-    const auto bytes = load_word<std::uint64_t>(end_of(digits) - 8) ^ 0x3030303030303030;
-    return take_digits(bytes & kLastBytes[digits.size()], max, number);
-}
-
-// The same, quicker for what nearly always has four digits at most.
-[[gnu::always_inline]] inline bool parse_small_value(std::string_view digits, std::uint64_t max,
-                                                     std::uint64_t& number) noexcept {
+// parse_number_before_end(), quicker for what nearly always has four digits at most: what stands in
+// a message behind its start line has that much in front of its end.
+[[gnu::always_inline]] inline bool parse_small_number(std::string_view digits, std::uint64_t max,
+                                                      std::uint64_t& number) noexcept {
     if (digits.size() - 1 >= 4) [[unlikely]]
-        return parse_value(digits, max, number);
+        return parse_number_before_end(digits, max, number);
     auto bytes = load_word<std::uint32_t>(end_of(digits) - 4) ^ 0x30303030;
     bytes &= static_cast<std::uint32_t>(kLastBytes[digits.size()] >> 32);
     if (((bytes | (bytes + 0x76767676)) & 0x80808080) != 0) return false;
@@ -296,7 +280,8 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
     std::uint64_t number = 0;
     if (method == nullptr) [[unlikely]]
         return false;
-    if (!parse_value(between(value.data(), method - 1), 0xffffffff, number)) [[unlikely]]
+    if (!parse_number_before_end(between(value.data(), method - 1), 0xffffffff, number))
+        [[unlikely]]
         return false;
     message.cseq_number = static_cast<std::uint32_t>(number);
     message.cseq_method = between(method, end_of(value));
@@ -306,7 +291,7 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
 [[gnu::noinline]] bool parse_any_cseq(Message& message) noexcept {
     Cursor cursor(message.cseq.value, &message.index);
     std::uint64_t number = 0;
-    if (!parse_value(cursor.take_digits(), 0xffffffff, number)) return false;
+    if (!parse_number_before_end(cursor.take_digits(), 0xffffffff, number)) return false;
     message.cseq_number = static_cast<std::uint32_t>(number);
     if (cursor.done() || !is_lws(*cursor.at)) return false;
     cursor.skip_lws();
@@ -320,7 +305,7 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
     if (!message.max_forwards.present()) return true;
     const std::string_view digits = message.max_forwards.value;
     std::uint64_t number = 0;
-    if (!parse_value(digits, kMaxForwardsClamp, number)) {
+    if (!parse_number_before_end(digits, kMaxForwardsClamp, number)) {
         for (const char c : digits) {
             if (!is_digit(c)) return false;
         }
@@ -345,7 +330,7 @@ constexpr std::array<std::uint64_t, 9> kLastBytes = [] {
 // Cuts the message off behind Content-Length (RFC 3261 18.3).
 bool cut_body(Message& message) noexcept {
     std::uint64_t length = 0;
-    if (!parse_small_value(message.content_length.value, message.body.size(), length))
+    if (!parse_small_number(message.content_length.value, message.body.size(), length))
         return !message.content_length.present();
     message.body = between(message.body.data(), message.body.data() + length);
     message.text = between(message.text.data(), end_of(message.body));
