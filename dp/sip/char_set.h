@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "dp/base/bits.h"
+#include "dp/base/vectors.h"
 
 #if defined(__SSSE3__)
 #include <tmmintrin.h>
@@ -83,7 +84,7 @@ private:
 
 #if defined(__SSSE3__)
     unsigned mask(__m128i bytes) const noexcept {
-        const __m128i nibble = _mm_set1_epi8(0x0f);
+        const __m128i nibble = repeated<std::uint8_t{0x0f}>();
         const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
         const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(low_.data()));
         const __m128i rows = _mm_shuffle_epi8(low, bytes);  // zero for a byte from 0x80 on

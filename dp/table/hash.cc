@@ -63,6 +63,7 @@ __m128i load(const void* at) noexcept { return _mm_loadu_si128(static_cast<const
         const __m128i groups = _mm_shuffle_epi8(load(at), swap);
         seen = _mm_or_si128(seen, groups);
         sums = _mm_add_epi32(sums, mixed(groups));
+        asm("" : "+x"(seen), "+x"(sums));  // gcc would copy one of them each turn
     }
     sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
     sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
