@@ -123,33 +123,42 @@ bool has_odd_size(std::string_view text) noexcept {
 
 #if defined(__x86_64__)
 
-// A byte is a token character when the row of its low nibble has the bit of its high nibble.
-// From 0x80 on no byte has a bit.
-constexpr std::array<std::uint8_t, 16> kTokenRows = [] {
+// What a byte is says the row of its low nibble, at the bit of its high nibble: a token character
+// if that is set. But the first bit, the sign, says that it is LF: no byte below 0x10 is a token
+// character. So the feeds are the negative bytes, and the breaks those that are not positive. From
+// 0x80 on no byte has a bit, and 0x10 to 0x1f need none.
+constexpr std::uint8_t kFeedBit = 0x80;
+constexpr std::array<std::uint8_t, 16> kHighBits{kFeedBit, 0, 1, 2, 4, 8, 16, 32};
+constexpr std::array<std::uint8_t, 16> make_rows(bool with_feed) {
     std::array<std::uint8_t, 16> rows{};
     for (unsigned c = 0; c < 128; ++c) {
-        if (!is_token(static_cast<char>(c))) continue;
-        rows[c & 15] = static_cast<std::uint8_t>(rows[c & 15] | 1U << (c >> 4));
+        if (is_token(static_cast<char>(c)) || (with_feed && c == '\n'))
+            rows[c & 15] = static_cast<std::uint8_t>(rows[c & 15] | kHighBits[c >> 4]);
     }
     return rows;
-}();
-constexpr std::array<std::uint8_t, 16> kHighBits{1, 2, 4, 8, 16, 32, 64, 128};
+}
+constexpr std::array<std::uint8_t, 16> kRows = make_rows(true);
+constexpr std::array<std::uint8_t, 16> kTokenRows = make_rows(false);  // for who finds LF himself
+static_assert([] {
+    for (unsigned c = 0; c < 0x20; ++c)
+        if (is_token(static_cast<char>(c))) return false;
+    return true;
+}());
 
 BlockMasks masks_sse42(const char* at) noexcept {
-    const __m128i rows = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kTokenRows));
+    const __m128i rows = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kRows));
     const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits));
     const __m128i nibble = _mm_set1_epi8(0x0f);
-    const __m128i feed = _mm_set1_epi8('\n');
+    const __m128i one = _mm_set1_epi8(1);
     BlockMasks masks{0, 0};
     for (int quarter = 0; quarter < 4; ++quarter) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16 * quarter));
         const __m128i row = _mm_shuffle_epi8(rows, bytes);
         const __m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
-        const __m128i outside = _mm_cmpeq_epi8(_mm_and_si128(row, bit), _mm_setzero_si128());
-        const __m128i is_feed = _mm_cmpeq_epi8(bytes, feed);
+        const __m128i kind = _mm_and_si128(row, bit);
+        const __m128i outside = _mm_cmpgt_epi8(one, kind);
         const int shift = 16 * quarter;
-        masks.feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(is_feed))}
-                       << shift;
+        masks.feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(kind))} << shift;
         masks.breaks |= std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(outside))}
                         << shift;
     }
@@ -160,7 +169,7 @@ BlockMasks masks_sse42(const char* at) noexcept {
 
 // What every block needs, in registers.
 struct Avx2 {
-    __m256i rows, bits, nibble, feed;
+    __m256i rows, bits, nibble, one;
 
     __attribute__((LB_AVX2, always_inline)) inline Avx2() noexcept {
         const Constants* from = &kConstants;
@@ -168,7 +177,7 @@ struct Avx2 {
         rows = load(from->rows);
         bits = load(from->bits);
         nibble = load(from->nibble);
-        feed = load(from->feed);
+        one = load(from->one);
     }
 
     __attribute__((LB_AVX2, always_inline)) inline BlockMasks masks(const char* at) const noexcept {
@@ -180,10 +189,9 @@ struct Avx2 {
             const __m256i row = _mm256_shuffle_epi8(rows, bytes);
             const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
             const __m256i bit = _mm256_shuffle_epi8(bits, high);
-            const __m256i outside =
-                _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), _mm256_setzero_si256());
-            const __m256i is_feed = _mm256_cmpeq_epi8(bytes, feed);
-            feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(is_feed))}
+            const __m256i kind = _mm256_and_si256(row, bit);
+            const __m256i outside = _mm256_cmpgt_epi8(one, kind);
+            feeds |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(kind))}
                      << (32 * half);
             breaks |= std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(outside))}
                       << (32 * half);
@@ -193,15 +201,15 @@ struct Avx2 {
 
 private:
     struct alignas(32) Constants {
-        std::array<std::uint8_t, 32> rows, bits, nibble, feed;
+        std::array<std::uint8_t, 32> rows, bits, nibble, one;
     };
     static constexpr Constants kConstants = [] {
         Constants constants{};
         for (std::size_t i = 0; i < 32; ++i) {
-            constants.rows[i] = kTokenRows[i % 16];
+            constants.rows[i] = kRows[i % 16];
             constants.bits[i] = kHighBits[i % 16];
             constants.nibble[i] = 0x0f;
-            constants.feed[i] = '\n';
+            constants.one[i] = 1;
         }
         return constants;
     }();
