@@ -68,7 +68,8 @@ void Publisher::set_verify_checksums(bool verify) { impl_->verify = verify; }
 
 std::size_t Publisher::memory_bytes() const noexcept {
     const table::Tables& now = tables();
-    return now.network->memory_bytes() + now.dispatch->memory_bytes();
+    return now.network->memory_bytes() + now.dispatch->memory_bytes() +
+           now.shortcuts->memory_bytes();
 }
 
 void Publisher::changed(unsigned parts) {
@@ -104,6 +105,8 @@ Status Publisher::publish(unsigned parts) {
     const auto start = Clock::now();
     auto next = std::make_unique<table::Tables>(tables());
     const Status built = impl_->build(parts, *next);
+    if (next->network != tables().network || next->dispatch != tables().dispatch)
+        next->find_shortcuts(&tables());
     next->generation = tables().generation + 1;
     next->verify_checksums = impl_->verify;
     impl_->snapshot.publish(std::move(next));

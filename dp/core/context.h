@@ -20,9 +20,14 @@ struct Context {
     Scratch& scratch;
     table::InterfaceIndex interface = table::kNoInterface;  // it came in by
     table::ListenerIndex listener = table::kNoListener;     // it was sent to
+    const table::Hop* const* hops = nullptr;                // of the door it came in by
     std::uint64_t transaction = 0;  // sip::transaction_number() of a request
     std::size_t source_text_size = 0;
     std::optional<WrongContact> wrong_contact{};  // once it was looked for, and if there is one
+
+    // In words: an aggregate is cleared as a whole first.
+    Context(net::Packet& its_packet, const table::Tables& now, Scratch& buffers) noexcept
+        : packet(its_packet), tables(now), scratch(buffers) {}
 
     const net::FrameView& frame() const noexcept { return scratch.frame; }
     sip::Message& message() const noexcept { return scratch.message; }

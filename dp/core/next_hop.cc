@@ -175,13 +175,6 @@ Selection find_selection(const Context& context, std::string_view request_uri) n
     return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm};
 }
 
-// Who is no neighbour.
-const table::Hop* hop_around(const Context& context, const IpAddress& target) noexcept {
-    if (context.network().owns(target) || !is_plain_host(target)) return nullptr;
-    const table::Hop& hop = context.network().resolve(target, context.scratch.hop);
-    return hop.interface == table::kNoInterface ? nullptr : &hop;
-}
-
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {
     NextHop next;  // what every return returns: it is not copied
     const Way way = way_of(context, route);

@@ -50,24 +50,20 @@ Way find_way(const Context& context, const LooseRoute& route) noexcept;
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept;
 
 // What find_next_hop() finds for nearly every request that is no part of a dialog: without a Route
-// set and from no destination it is dispatched, and that by its Call-ID. Null says nothing.
-inline const table::Member* usual_destination(const Context& context,
-                                              const table::Entrance& entrance) noexcept {
+// set and from no destination it is dispatched, and that by its Call-ID; and how to get there.
+struct UsualWay {
+    const table::Member* member = nullptr;
+    const table::Hop* hop = nullptr;  // null says nothing
+};
+inline UsualWay find_usual_way(const Context& context, const table::Entrance& entrance) noexcept {
     const sip::Message& message = context.message();
-    if (entrance.call_id_plan == nullptr || message.routes_count != 0 ||
+    if (context.hops == nullptr || message.routes_count != 0 ||
         context.dispatch().is_destination(context.frame().source))
-        return nullptr;
+        return {};
     const std::uint32_t hash = table::dispatcher_hash(message.call_id.value);
     const std::uint32_t index = entrance.call_id_plan->pick_among(hash);
-    return index == table::kNoIndex ? nullptr : entrance.members + index;
-}
-
-// How to get to an endpoint that find_next_hop() lets a request go to. Null says nothing.
-const table::Hop* hop_around(const Context& context, const IpAddress& target) noexcept;
-inline const table::Hop* usual_hop(const Context& context, const Endpoint& target) noexcept {
-    if (target.port == 0) return nullptr;
-    const table::Hop* const hop = context.network().find_neighbour(target.address);
-    return hop != nullptr ? hop : hop_around(context, target.address);
+    if (index == table::kNoIndex) return {};
+    return {entrance.members + index, context.hops[index]};
 }
 
 // Good until the next call with this scratch.

@@ -1,6 +1,7 @@
 #include "dp/core/route.h"
 
 #include <cstring>
+#include <optional>
 
 #include "dp/core/answer.h"
 #include "dp/core/checks.h"
@@ -196,12 +197,9 @@ Verdict relay_usual(Context& context, const table::Entrance& entrance, const tab
     }
 
     const table::Entrance& entrance = context.entrance();
-    const table::Member* const member = usual_destination(context, entrance);
-    if (member == nullptr) return relay_by_all(context);
-    const table::Hop* const hop = usual_hop(context, member->endpoint);
-    if (hop == nullptr) [[unlikely]]
-        return relay_by_all(context);
-    return relay_usual(context, entrance, *member, *hop);
+    const UsualWay way = find_usual_way(context, entrance);
+    if (way.hop == nullptr) return relay_by_all(context);
+    return relay_usual(context, entrance, *way.member, *way.hop);
 }
 
 // True if a Via is what the listener writes itself, told without parsing. False says nothing.
@@ -276,6 +274,41 @@ bool is_for_us(const table::Network& network, const table::Port& port,
     return is_same(frame.target_mac, port.mac) && network.owns(frame.target.address);
 }
 
+// Finds listener and interface of what comes in by a listener's own interface, as nearly all does.
+// False says nothing.
+[[gnu::always_inline]] inline bool enters_by_door(Context& context) noexcept {
+    const net::FrameView& frame = context.frame();
+    const table::Door& door = context.tables.shortcuts->door_for(frame.target);
+    if (!(door.endpoint == frame.target) || door.device != context.packet.device ||
+        door.vlan != frame.vlan || !is_same(door.mac, frame.target_mac)) [[unlikely]]
+        return false;
+    context.interface = door.interface;
+    context.listener = door.listener;
+    context.hops = door.hops;
+    return true;
+}
+
+// The same of any frame. What becomes of one that is not for a listener.
+[[gnu::noinline]] std::optional<Verdict> enter_by_all(Context& context) noexcept {
+    const net::FrameView& frame = context.frame();
+    const table::Network& network = context.network();
+    const table::Port& port = network.find_port(context.packet.device, frame.vlan);
+    context.interface = port.interface;
+    if (context.interface == table::kNoInterface) return drop(DropReason::kForeignVlan);
+
+    const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
+    if (!is_for_us(network, port, frame)) return punt;
+    if (!frame.is_udp) {
+        // A fragment's ports are unknown; it comes back once, whole.
+        return frame.is_fragment && frame.protocol == net::kProtocolUdp
+                   ? Verdict{Action::kReassemble, DropReason::kInternal, context.interface}
+                   : punt;
+    }
+    context.listener = context.dispatch().find_listener(frame.target);
+    if (context.listener == table::kNoListener) return punt;
+    return std::nullopt;
+}
+
 // False for a source that a reply may not go to: it would reach many hosts, or ourselves.
 bool is_plausible_source(const Context& context) noexcept {
     const net::FrameView& frame = context.frame();
@@ -316,24 +349,9 @@ Verdict route(net::Packet& packet, const table::Tables& tables, Scratch& scratch
         error != net::FrameError::kNone) [[unlikely]] {
         return drop(drop_reason(error));
     }
-    const table::Network& network = context.network();
-    const table::Port& port = network.find_port(packet.device, frame.vlan);
-    context.interface = port.interface;
-    if (context.interface == table::kNoInterface) [[unlikely]]
-        return drop(DropReason::kForeignVlan);
-
-    const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
-    if (!is_for_us(network, port, frame)) [[unlikely]]
-        return punt;
-    if (!frame.is_udp) [[unlikely]] {
-        // A fragment's ports are unknown; it comes back once, whole.
-        return frame.is_fragment && frame.protocol == net::kProtocolUdp
-                   ? Verdict{Action::kReassemble, DropReason::kInternal, context.interface}
-                   : punt;
+    if (!enters_by_door(context)) [[unlikely]] {
+        if (const auto verdict = enter_by_all(context)) return *verdict;
     }
-    context.listener = context.dispatch().find_listener(frame.target);
-    if (context.listener == table::kNoListener) [[unlikely]]
-        return punt;
     if (!is_plausible_source(context)) [[unlikely]]
         return drop(DropReason::kForgedSource);
     const std::string_view payload = frame.payload;

@@ -4,6 +4,7 @@
 //
 // Threads: insert() before sharing, find() by anyone after. Cost: find() is one probe as a rule.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -28,16 +29,21 @@ using EndpointIndex = FlatIndex<Endpoint, HashEndpoint>;
 using NumberIndex = FlatIndex<std::uint32_t, HashNumber>;
 
 // From where a packet comes to a number of the destination that is there: by its address and port,
-// else by its address if that destination has any port. One probe by the address tells nearly all;
-// addresses with several ports have a second index.
+// else by its address if that destination has any port. Strangers, most of those who call, are told
+// by one bit; one probe by the address tells nearly all others; addresses with several ports have a
+// second index.
 //
-// Bounds:  as many destinations as the constructor was told.
+// Bounds:  as many destinations as the constructor was told; kBitsPerKey for each of them besides.
 class SourceIndex {
 public:
     static constexpr std::uint32_t kNone = 0xffffffff;
 
     SourceIndex() = default;
-    explicit SourceIndex(std::size_t keys_max) : keys_max_(keys_max), addresses_(keys_max) {}
+    explicit SourceIndex(std::size_t keys_max)
+        : keys_max_(keys_max),
+          addresses_(keys_max),
+          bits_(std::bit_ceil(1 + keys_max * kBitsPerKey / 64)),
+          bits_shift_(std::countl_zero(std::uint64_t{bits_.size()} * 64 - 1)) {}
 
     // Port 0: any port. The first value given for an endpoint stays. REQUIRES: value is not kNone.
     void insert(const Endpoint& endpoint, std::uint32_t value) {
@@ -45,6 +51,8 @@ public:
         if (at == kNone) {
             at = static_cast<std::uint32_t>(entries_.size());
             addresses_.insert(endpoint.address, at);
+            const std::uint64_t bit = bit_of(endpoint.address);
+            bits_[bit / 64] |= std::uint64_t{1} << (bit % 64);
             entries_.push_back({});
         }
         Entry& entry = entries_[at];
@@ -60,8 +68,15 @@ public:
         }
     }
 
+    // False only for an address of no destination.
+    bool may_have(const IpAddress& address) const noexcept {
+        const std::uint64_t bit = bit_of(address);
+        return (bits_[bit / 64] >> (bit % 64) & 1) != 0;
+    }
+
     // REQUIRES: a port that is not 0, or the answer is that of any port.
     std::uint32_t find(const Endpoint& source) const noexcept {
+        if (!may_have(source.address)) return kNone;
         const std::uint32_t at = addresses_.find(source.address);
         if (at == kNone) return kNone;
         const Entry& entry = entries_[at];
@@ -73,7 +88,7 @@ public:
 
     std::size_t memory_bytes() const noexcept {
         return addresses_.memory_bytes() + more_.memory_bytes() +
-               entries_.capacity() * sizeof(Entry);
+               entries_.capacity() * sizeof(Entry) + bits_.capacity() * sizeof(bits_[0]);
     }
 
 private:
@@ -84,8 +99,17 @@ private:
         bool more = false;  // other ports are in more_
     };
 
+    // Addresses in a row have hashes in a row: multiplied once more they are spread.
+    std::uint64_t bit_of(const IpAddress& address) const noexcept {
+        return hash_of(address) * 0xd6e8feb86659fd93 >> bits_shift_;
+    }
+
+    static constexpr std::size_t kBitsPerKey = 16;  // one stranger in sixteen is looked for
+
     std::size_t keys_max_ = 0;
-    FlatIndex<IpAddress, HashAddress> addresses_;  // to a number in entries_
+    FlatIndex<IpAddress, HashAddress> addresses_;                      // to a number in entries_
+    std::vector<std::uint64_t> bits_ = std::vector<std::uint64_t>(1);  // one set for each address
+    int bits_shift_ = 58;
     std::vector<Entry> entries_;
     EndpointIndex more_;
     bool has_more_ = false;

@@ -17,6 +17,7 @@
 #include "dp/table/dispatch.h"
 #include "dp/table/endpoint_index.h"
 #include "dp/table/network.h"
+#include "dp/table/shortcuts.h"
 
 namespace lb::table {
 
@@ -220,6 +221,16 @@ struct Tables {
     std::shared_ptr<const std::vector<ResolvedName>> names;  // sorted by key; may be null
     Secret secret;
     bool verify_checksums = true;
+    // Of that network and dispatch, or says nothing.
+    std::shared_ptr<const Shortcuts> shortcuts = std::make_shared<const Shortcuts>();
+
+    // To be called whenever one of the two was replaced. `previous`: another generation, or null;
+    // what did not change is shared with it. REQUIRES: both.
+    void find_shortcuts(const Tables* previous = nullptr) {
+        const bool same = previous != nullptr && previous->network == network;
+        shortcuts = std::make_shared<const Shortcuts>(*network, *dispatch,
+                                                      same ? previous->shortcuts.get() : nullptr);
+    }
 };
 
 }  // namespace lb::table

@@ -124,6 +124,7 @@ public:
     void build() {
         tables.network = table::Network::build(network);
         tables.dispatch = table::Dispatch::build(dispatch);
+        tables.find_shortcuts();
     }
 
     Outcome receive(std::string_view source, std::string_view target, std::string_view payload,

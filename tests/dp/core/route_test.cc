@@ -599,5 +599,82 @@ TEST_F(RouteTest, RelaysAFromThatNobodyNeeds) {
     EXPECT_EQ(header(sent, "From"), "\"no end <sip:a@b>;tag=1");
 }
 
+// Everything twice: by an appliance whose tables have shortcuts, and by one whose tables have none.
+TEST_F(RouteTest, SaysTheSameWithoutShortcuts) {
+    Appliance slow;
+    for (Appliance* each : {&appliance, &slow}) {
+        if (each == &slow) {
+            slow.listen(kService, 0);
+            slow.listen("[fd77::1]:5060", 0);
+            slow.dispatch.services[0].set = 1;
+        }
+        each->dispatch.services[0].nat = table::Nat::kAuto;
+        each->add_interface("tagged", {"10.88.0.1/24"}, 100);
+        each->listen("10.88.0.1:5060", 0);
+        each->dispatch.sets.clear();
+        each->add_set(1, {"10.77.0.101:5060", "10.77.0.102:5070", "10.88.0.103:5060",
+                          "10.77.0.104:5060", "198.51.100.7:5060", "[fd77::101]:5060"});
+        each->network.routes.push_back(
+            {*Prefix::parse("198.51.100.0/24"), 0, *IpAddress::parse("10.77.0.102"), 0});
+        if (each == &slow)
+            for (const char* peer :
+                 {"10.77.0.9", "10.77.0.101", "10.77.0.102", "fd77::9", "fd77::101"})
+                slow.add_neighbour(peer);
+        each->add_neighbour("10.88.0.103", 1);
+        each->build();
+    }
+    slow.tables.shortcuts = std::make_shared<const table::Shortcuts>();
+
+    struct Way {
+        const char* source;
+        const char* target;
+        std::uint16_t vlan;
+    };
+    constexpr Way kWays[] = {
+        {"10.77.0.9:5060", "10.77.0.1:5060", net::kNoVlan},
+        {"10.77.0.101:5060", "10.77.0.1:5060", net::kNoVlan},  // a destination
+        {"10.77.0.1:5060", "10.77.0.1:5060", net::kNoVlan},    // ourselves
+        {"224.0.0.1:5060", "10.77.0.1:5060", net::kNoVlan},
+        {"10.77.0.9:5060", "10.77.0.1:5061", net::kNoVlan},  // nobody listens
+        {"10.77.0.9:5060", "10.77.0.2:5060", net::kNoVlan},  // not our address
+        {"10.77.0.9:5060", "10.88.0.1:5060", net::kNoVlan},  // of another interface
+        {"10.88.0.9:5060", "10.88.0.1:5060", 100},
+        {"10.88.0.9:5060", "10.77.0.1:5060", 100},
+        {"10.77.0.9:5060", "10.77.0.1:5060", 101},  // a VLAN of nobody
+        {"[fd77::9]:5060", "[fd77::1]:5060", net::kNoVlan},
+        {"[fd77::101]:5060", "[fd77::1]:5060", net::kNoVlan},
+    };
+    std::array<std::size_t, 8> actions{};
+    for (const Way& way : kWays) {
+        for (int call = 0; call < 40; ++call) {
+            std::string text = invite();
+            text.replace(text.find("call-1"), 6, "call-" + std::to_string(call));
+            for (const bool misled : {false, true}) {  // to a MAC that is not ours
+                test::FrameBuffer fast_frame(test::at(way.source), test::at(way.target), text,
+                                             way.vlan);
+                test::FrameBuffer slow_frame(test::at(way.source), test::at(way.target), text,
+                                             way.vlan);
+                if (misled) fast_frame.packet.data[5] ^= 0x40;
+                if (misled) slow_frame.packet.data[5] ^= 0x40;
+                const Outcome fast = appliance.receive(fast_frame);
+                const Outcome slowly = slow.receive(slow_frame);
+                ASSERT_EQ(fast.verdict.action, slowly.verdict.action) << way.source << call;
+                ASSERT_EQ(fast.verdict.reason, slowly.verdict.reason) << way.source << call;
+                ASSERT_EQ(fast.verdict.interface, slowly.verdict.interface) << way.source << call;
+                const auto bytes = [](const test::FrameBuffer& frame) {
+                    return std::string(reinterpret_cast<const char*>(frame.packet.data),
+                                       frame.packet.length);
+                };
+                ASSERT_EQ(bytes(fast_frame), bytes(slow_frame)) << way.source << call;
+                ++actions[static_cast<std::size_t>(fast.verdict.action)];
+            }
+        }
+    }
+    EXPECT_GT(actions[static_cast<std::size_t>(Action::kForward)], 100U);
+    EXPECT_GT(actions[static_cast<std::size_t>(Action::kPunt)], 100U);
+    EXPECT_GT(actions[static_cast<std::size_t>(Action::kDrop)], 100U);
+    EXPECT_GT(actions[static_cast<std::size_t>(Action::kSlowPath)], 10U);
+}
+
 }  // namespace
 }  // namespace lb::core

@@ -262,5 +262,21 @@ TEST(source_index, agrees_with_a_linear_search) {
     }
 }
 
+TEST(source_index, forgets_nobody_and_seldom_looks_for_a_stranger) {
+    constexpr std::uint32_t kKeys = 3000, kStrangers = 10000;
+    const auto numbered = [](std::uint8_t net, std::uint32_t i) {
+        const std::uint8_t bytes[4] = {net, 7, static_cast<std::uint8_t>(i >> 8),
+                                       static_cast<std::uint8_t>(i)};
+        return IpAddress::from_ipv4(bytes);
+    };
+    SourceIndex index(kKeys);
+    for (std::uint32_t i = 0; i < kKeys; ++i) index.insert({numbered(10, i), 5060}, i);
+    for (std::uint32_t i = 0; i < kKeys; ++i) EXPECT_TRUE(index.may_have(numbered(10, i))) << i;
+    std::uint32_t looked_for = 0;
+    for (std::uint32_t i = 0; i < kStrangers; ++i) looked_for += index.may_have(numbered(172, i));
+    EXPECT_LT(looked_for, kStrangers / 10);
+    EXPECT_FALSE(SourceIndex().may_have(numbered(10, 1)));
+}
+
 }  // namespace
 }  // namespace lb::table
