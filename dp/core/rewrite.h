@@ -4,6 +4,7 @@
 
 #include "dp/core/loose_route.h"
 #include "dp/core/next_hop.h"
+#include "dp/core/rport_text.h"
 #include "dp/core/top.h"
 
 namespace lb::core {
@@ -39,6 +40,7 @@ struct RequestPlan {
     bool received;    // if usual: the topmost Via gets one, and rport if it asks for that
     bool pops_route;  // if usual: the only Route header field goes
     Parts parts;      // if usual
+    RportText rport;  // of the source port
 };
 
 // What becomes of a request that leaves by listener `out`: Via, Record-Route, Path, received and

@@ -3,8 +3,6 @@
 // The usual request's rewrite, in line for who relays it: what RequestPlan::usual says, and how it
 // is carried out. All other ways are in rewrite.cc.
 
-#include <array>
-#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -17,48 +15,6 @@
 namespace lb::core {
 
 inline constexpr std::int32_t kMaxForwards = 70;
-// The numbers 0 to 99 as two digits, the first one lowest.
-inline constexpr auto kPairs = [] {
-    std::array<std::uint16_t, 100> rows{};
-    for (unsigned i = 0; i < 100; ++i)
-        rows[i] = static_cast<std::uint16_t>(('0' + i / 10) | ('0' + i % 10) << 8);
-    return rows;
-}();
-
-// ";rport=5060" in two words, and how long it is: no loop, no branch for the number of digits.
-struct RportText {
-    static constexpr std::string_view kName = ";rport=";
-    static constexpr std::size_t kRoom = 16;
-    std::uint64_t low, high;
-    std::size_t size;
-
-    explicit RportText(std::uint16_t port) noexcept {
-        constexpr std::uint64_t kZeros = 0x3030303030, kLast = std::uint64_t{1} << 32;
-        const unsigned rest = port % 10000U;
-        const std::uint64_t digits = (std::uint64_t{'0'} + port / 10000U) |
-                                     std::uint64_t{kPairs[rest / 100]} << 8 |
-                                     std::uint64_t{kPairs[rest % 100]} << 24;
-        const int unused = std::countr_zero((digits ^ kZeros) | kLast) & ~7;  // bits
-        const std::uint64_t used = digits >> unused;
-        static_assert(std::endian::native == std::endian::little && kName.size() == 7);
-        low = kNameWord | used << 56;
-        high = used >> 8;
-        size = kName.size() + 5 - static_cast<std::size_t>(unused) / 8;
-    }
-    // REQUIRES: kRoom writable bytes.
-    void write(char* to) const noexcept {
-        store_word(to, low);
-        store_word(to + 8, high);
-    }
-
-private:
-    static constexpr std::uint64_t kNameWord = [] {
-        std::uint64_t word = 0;
-        for (std::size_t i = 0; i < kName.size(); ++i)
-            word |= std::uint64_t{static_cast<unsigned char>(kName[i])} << (8 * i);
-        return word;
-    }();
-};
 
 // What says in the branch that replies have to go to that port at the source address.
 inline std::uint64_t branch_mac(const Context& context, std::uint16_t port) noexcept {
@@ -124,11 +80,14 @@ inline std::uint64_t cookie_of(const Context& context) noexcept {
 [[gnu::always_inline]] inline void plan_in_line(Context& context, const LooseRoute* route,
                                                 const NextHop& hop, const table::Service& service,
                                                 RequestPlan& plan) noexcept {
-    // Long before they are written: AES takes its time, but not the core's.
-    const bool routed = plan.top.record_route || plan.top.path;
-    plan.top.cookie = routed ? cookie_of(context) : 0;
+    // Long before they are written. What each of them is made of is known by now, so they take
+    // their time together, and not the core's; what follows hangs on none of them.
     if (context.message().top_via.has_rport()) [[likely]]
         plan.top.mac = branch_mac(context, context.frame().source.port);
+    const bool routed = plan.top.record_route || plan.top.path;
+    plan.top.cookie = routed ? cookie_of(context) : 0;
+    plan.rport = RportText(context.frame().source.port);
+    context.source_text();
     plan.usual = is_usual(context, route, hop, service, plan);
 }
 
@@ -176,7 +135,7 @@ template <bool kPopsRoute>
                                                   const RequestPlan& plan) noexcept {
     const sip::Message& message = context.message();
     const Parts& parts = plan.parts;
-    const RportText rport(context.frame().source.port);
+    const RportText& rport = plan.rport;
     const std::size_t rport_size = message.top_via.has_rport() ? rport.size : 0;
     const std::size_t received_size = plan.received ? context.received_text().size() : 0;
     const auto growth = static_cast<std::ptrdiff_t>(plan.top.size + received_size + rport_size) -

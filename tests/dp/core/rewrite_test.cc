@@ -216,5 +216,14 @@ TEST_F(RewriteTest, UsualRepliesComeOutAsByTheEditList) {
     EXPECT_LT(usual, kRounds * 19 / 20);
 }
 
+TEST(rport_text, is_what_every_port_is_printed_as) {
+    for (unsigned port = 0; port <= 65535; ++port) {
+        const RportText text(static_cast<std::uint16_t>(port));
+        std::array<char, RportText::kRoom> room{};
+        text.write(room.data());
+        ASSERT_EQ(std::string_view(room.data(), text.size), ";rport=" + std::to_string(port));
+    }
+}
+
 }  // namespace
 }  // namespace lb::core
