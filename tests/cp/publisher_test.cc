@@ -27,11 +27,15 @@ protected:
             table::Dispatch::Input input;
             input.sets.resize(sets_);
             for (std::size_t i = 0; i < sets_; ++i) input.sets[i].id = static_cast<int>(i) + 1;
+            input.listeners.resize(1);
+            input.listeners[0].endpoint = kListener;
+            input.services.resize(1);
             return table::Dispatch::build(std::move(input));
         };
         sources.network = [this] {
             table::NetworkState state;
             state.interfaces.resize(interfaces_);
+            state.interfaces[0].addresses = {{kListener.address, 24}};
             return state;
         };
         sources.names = [] { return std::vector<table::ResolvedName>{{"a.example", {}}}; };
@@ -44,6 +48,7 @@ protected:
     }
     std::uint64_t generation() const { return publisher_->tables().generation; }
 
+    const Endpoint kListener = Endpoint::parse("10.0.0.1:5060").value();
     asio::io_context io_;
     std::size_t sets_ = 1, interfaces_ = 1;
     milliseconds cost_{0};
@@ -111,6 +116,21 @@ TEST_F(PublisherTest, OnlyWhatChangedIsBuilt) {
     EXPECT_EQ(publisher_->tables().names, first.names);
     EXPECT_NE(publisher_->tables().network, first.network);
     EXPECT_EQ(dispatches_, 1U);
+}
+
+// Without them everything is relayed all the same, only slower.
+TEST_F(PublisherTest, TheWorkersHaveShortcuts) {
+    ASSERT_TRUE(publisher_->publish(Publisher::kAll));
+    auto last = publisher_->tables().shortcuts;
+    EXPECT_EQ(last->door_for(kListener).endpoint, kListener);
+    ASSERT_TRUE(publisher_->publish(Publisher::kNames));
+    EXPECT_EQ(publisher_->tables().shortcuts, last);
+    for (const auto part : {Publisher::kNetwork, Publisher::kState, Publisher::kTable}) {
+        ASSERT_TRUE(publisher_->publish(part));
+        EXPECT_NE(publisher_->tables().shortcuts, last) << part;
+        last = publisher_->tables().shortcuts;
+        EXPECT_EQ(last->door_for(kListener).endpoint, kListener) << part;
+    }
 }
 
 TEST_F(PublisherTest, WhatWaitsGoesWithAPublishAtOnce) {
