@@ -8,7 +8,8 @@
 namespace lb::table {
 namespace {
 
-constexpr std::size_t kSlotsPerDoor = 128;
+// Of the table of doors: 64 KB, or 2 KB a door as they are powers of two.
+constexpr std::size_t kSlotsMax = 1024, kSlotsPerDoorMax = 16;
 
 // To one other host, by what lasts as long as the network. Null: that is not so simple.
 const Hop* find_hop(const Network& network, const Endpoint& target) noexcept {
@@ -59,21 +60,22 @@ Door Shortcuts::make_door(const Network& network, const Dispatch& dispatch, List
     return door;
 }
 
-// In as many slots as it takes for each to have its own. With kSlotsPerDoor that is left out whose
-// slot is taken.
+// In as many slots as it takes for each to have its own. When there may be no more, one whose slot
+// is taken is left out: its messages go the long way.
 void Shortcuts::place_doors(const std::vector<Door>& doors) {
+    const std::size_t slots_max = std::max(kSlotsMax, doors.size() * kSlotsPerDoorMax);
     std::size_t slots = std::bit_ceil(std::max<std::size_t>(1, doors.size() * 4));
     for (bool crowded = true; crowded; slots *= 2) {
         crowded = false;
         door_mask_ = slots - 1;
         doors_.assign(slots, Door{});
         for (const Door& door : doors) {
-            Door& slot = doors_[hash_of(door.endpoint) & door_mask_];
             if (door.listener == kNoListener) continue;
+            Door& slot = doors_[hash_of(door.endpoint) & door_mask_];
             if (slot.listener == kNoListener) {
                 slot = door;
             } else if (!(slot.endpoint == door.endpoint)) {
-                crowded = slots < doors.size() * kSlotsPerDoor;
+                crowded = slots < slots_max;
             }
         }
     }
