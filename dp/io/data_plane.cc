@@ -226,11 +226,6 @@ std::vector<table::Interface> DataPlane::interfaces() const {
     return interfaces;
 }
 
-unsigned DataPlane::twin_index(table::InterfaceIndex interface) const {
-    const std::optional<Tap>& twin = impl_->twins.at(interface);
-    return twin ? twin->kernel_index() : 0;
-}
-
 Status DataPlane::start(const table::Snapshot<table::Tables>& snapshot) {
     if (Status status = impl_->make_workers(snapshot); !status) return status;
     for (std::size_t i = 0; i < impl_->workers.size(); ++i) impl_->launch(i);

@@ -62,8 +62,6 @@ public:
     // What the network table needs: device index, VLAN, MAC and MTU of each entry; addresses are
     // the caller's.
     std::vector<table::Interface> interfaces() const;
-    // Kernel's index of an interface's twin, 0: none.
-    unsigned twin_index(table::InterfaceIndex interface) const;
 
     // The snapshot outlives the data plane, or stop() is called before it goes.
     Status start(const table::Snapshot<table::Tables>& snapshot);

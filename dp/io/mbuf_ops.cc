@@ -128,9 +128,10 @@ extern "C" unsigned lb_mbuf_ops_count(const rte_mempool* pool) {
     return count;
 }
 
-}  // namespace
-
+// As in rte_mempool::ops_index; -1: not registered yet.
 int registered_ops_index = -1;
+
+}  // namespace
 
 Status register_mbuf_ops() {
     if (registered_ops_index >= 0) return {};

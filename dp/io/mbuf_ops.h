@@ -19,10 +19,6 @@ namespace lb::io {
 
 inline constexpr char kMbufOpsName[] = "siplane_mbuf";
 
-// Index of the operations, as in rte_mempool::ops_index; -1 before register_mbuf_ops().
-extern int registered_ops_index;
-inline int mbuf_ops_index() noexcept { return registered_ops_index; }
-
 // The buffer begins directly behind the mbuf: the private area is part of it.
 inline bool is_extended(const rte_mbuf* mbuf) noexcept { return mbuf->buf_addr == mbuf + 1; }
 

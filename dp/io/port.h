@@ -57,7 +57,6 @@ public:
     std::uint16_t id() const noexcept { return id_; }  // DPDK's port id
     MacAddress mac() const noexcept;
     std::uint16_t rx_queues() const noexcept { return rx_queues_; }
-    std::uint16_t tx_queues() const noexcept { return tx_queues_; }
     bool checksum_offload() const noexcept { return checksum_offload_; }
     PortStats stats() const;
 

@@ -193,29 +193,11 @@ std::uint16_t ipv4_header_sum(const std::uint8_t* header) noexcept {
     return fold(raw_ipv4_header_sum(header));
 }
 
-std::uint16_t address_sum(const IpAddress& source, const IpAddress& target) noexcept {
-    return fold(raw_address_sum(source) + raw_address_sum(target));
-}
-
 std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& target,
                                 std::uint8_t protocol, std::uint32_t length) noexcept {
-    const std::uint16_t addresses = address_sum(source, target);
+    const std::uint16_t addresses = fold(raw_address_sum(source) + raw_address_sum(target));
     return add_sums(addresses, add_sums(static_cast<std::uint16_t>(length >> 16),
                                         add_sums(static_cast<std::uint16_t>(length), protocol)));
-}
-
-std::uint16_t replace_front(std::uint16_t old_total, ConstBytes old_front,
-                            ConstBytes new_front) noexcept {
-    return replace_front(old_total, sum_of(old_front), old_front.size() % 2 != 0, sum_of(new_front),
-                         new_front.size() % 2 != 0);
-}
-
-std::uint16_t payload_sum_of(std::uint16_t checksum, std::uint16_t pseudo_sum,
-                             std::uint16_t source_port, std::uint16_t target_port,
-                             std::uint16_t udp_length) noexcept {
-    std::uint16_t head = add_sums(pseudo_sum, add_sums(source_port, target_port));
-    head = add_sums(head, udp_length);
-    return subtract_sums(static_cast<std::uint16_t>(~checksum), head);
 }
 
 }  // namespace lb::net

@@ -1,7 +1,6 @@
 #pragma once
 
-// The Internet checksum (RFC 1071): one's-complement sums, and their update when only the front of
-// a datagram changed (RFC 1624, extended to a tail that moved).
+// The Internet checksum (RFC 1071).
 //
 // A *sum* here is a folded one's-complement sum of big-endian 16-bit words, as a host number. Zero
 // has two forms, 0 and 0xffff; a sum over bytes that are not all zero is never 0, so it is unique.
@@ -104,20 +103,6 @@ constexpr std::uint16_t add_sums(std::uint16_t a, std::uint16_t b) noexcept {
     return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
 }
 
-// What `part` was added to, congruent modulo 0xffff.
-constexpr std::uint16_t subtract_sums(std::uint16_t total, std::uint16_t part) noexcept {
-    return add_sums(total, static_cast<std::uint16_t>(~part));
-}
-
-// The sum of the same bytes when they begin at an odd offset: each byte changes its half of the
-// word.
-constexpr std::uint16_t shift_sum(std::uint16_t sum, bool odd) noexcept {
-    return odd ? static_cast<std::uint16_t>((sum << 8) | (sum >> 8)) : sum;
-}
-
-// The sum over the bytes of two addresses: 4 or 16 each.
-std::uint16_t address_sum(const IpAddress& source, const IpAddress& target) noexcept;
-
 // RFC 768, RFC 8200 8.1: addresses, protocol and upper-layer length. REQUIRES: addresses of one
 // family.
 std::uint16_t pseudo_header_sum(const IpAddress& source, const IpAddress& target,
@@ -129,25 +114,5 @@ constexpr std::uint16_t udp_checksum_of(std::uint16_t sum) noexcept {
     const auto checksum = static_cast<std::uint16_t>(~sum);
     return checksum == 0 ? std::uint16_t{0xffff} : checksum;
 }
-
-// Whatever a sum covers, split in a front and the tail behind it: the sum after the front was
-// replaced by another, longer or shorter by any number of bytes, while the tail kept its bytes.
-constexpr std::uint16_t replace_front(std::uint16_t old_total, std::uint16_t old_front,
-                                      bool old_front_odd, std::uint16_t new_front,
-                                      bool new_front_odd) noexcept {
-    const std::uint16_t tail = subtract_sums(old_total, old_front);
-    return add_sums(new_front, shift_sum(tail, old_front_odd != new_front_odd));
-}
-
-// The same on bytes: the sum over new_front + tail, given the sum over old_front + tail.
-std::uint16_t replace_front(std::uint16_t old_total, ConstBytes old_front,
-                            ConstBytes new_front) noexcept;
-
-// The sum over the UDP payload alone, told from a checksum that is known to be right (verified here
-// or by the device). REQUIRES: checksum != 0 and the pseudo header's sum for `payload_size` + 8
-// bytes of UDP.
-std::uint16_t payload_sum_of(std::uint16_t checksum, std::uint16_t pseudo_sum,
-                             std::uint16_t source_port, std::uint16_t target_port,
-                             std::uint16_t udp_length) noexcept;
 
 }  // namespace lb::net

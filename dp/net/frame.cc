@@ -316,10 +316,26 @@ void write_ipv6(const UdpHeaders& headers, std::size_t udp_length, std::uint8_t*
     std::memcpy(ip + 24, headers.target.address.data(), 16);
 }
 
-// `payload_sum` is raw, not read with kOffload, and 0 with kDeferred.
-std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
-                          std::size_t payload_size, ChecksumMode mode,
-                          std::uint64_t payload_sum) noexcept {
+}  // namespace
+
+FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
+    if (!parse_plain_ipv4(packet, frame)) return parse_any(packet, frame, verify_checksum);
+    if (!verify_checksum) return FrameError::kNone;
+    switch (packet.udp_checksum) {
+        case Checksum::kUnknown:
+            if (load_be16(packet.data + kPlainHeaders - 2) == 0) return FrameError::kNone;
+            return verify_plain_ipv4(packet, frame);
+        case Checksum::kBad:
+            return parse_any(packet, frame, true);
+        default:
+            return FrameError::kNone;
+    }
+}
+
+std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
+                              std::size_t payload_size, ChecksumMode mode) noexcept {
+    const std::uint64_t payload_sum =
+        mode == ChecksumMode::kSoftware ? raw_sum_of(payload, payload_size) : 0;
     const bool ipv4 = headers.source.address.is_ipv4();
     const std::size_t udp_length = kUdpHeader + payload_size;
     LB_ASSERT(headers.source.address.family() == headers.target.address.family());
@@ -360,36 +376,6 @@ std::size_t write_headers(const UdpHeaders& headers, std::uint8_t* payload,
     store_word(udp + 4, length);
     store_word(udp + 6, checksum);
     return static_cast<std::size_t>(payload - ip) + ethernet;
-}
-
-}  // namespace
-
-FrameError parse_frame(const Packet& packet, FrameView& frame, bool verify_checksum) noexcept {
-    if (!parse_plain_ipv4(packet, frame)) return parse_any(packet, frame, verify_checksum);
-    if (!verify_checksum) return FrameError::kNone;
-    switch (packet.udp_checksum) {
-        case Checksum::kUnknown:
-            if (load_be16(packet.data + kPlainHeaders - 2) == 0) return FrameError::kNone;
-            return verify_plain_ipv4(packet, frame);
-        case Checksum::kBad:
-            return parse_any(packet, frame, true);
-        default:
-            return FrameError::kNone;
-    }
-}
-
-std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
-                              std::size_t payload_size, ChecksumMode mode) noexcept {
-    const std::uint64_t sum =
-        mode == ChecksumMode::kSoftware ? raw_sum_of(payload, payload_size) : 0;
-    return write_headers(headers, payload, payload_size, mode, sum);
-}
-
-std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
-                                       std::size_t payload_size,
-                                       std::uint16_t payload_sum) noexcept {
-    return write_headers(headers, payload, payload_size, ChecksumMode::kSoftware,
-                         raw_word(payload_sum));
 }
 
 void complete_checksums(Packet& packet) noexcept {

@@ -101,12 +101,6 @@ inline void finish_udp_checksum(std::uint8_t* udp, std::size_t length) noexcept 
 std::size_t write_udp_headers(const UdpHeaders& headers, std::uint8_t* payload,
                               std::size_t payload_size, ChecksumMode mode) noexcept;
 
-// The same for a caller that knows the sum over the payload (dp/net/checksum.h), so that a payload
-// of which only the front changed need not be read again. Always kSoftware.
-std::size_t write_udp_headers_with_sum(const UdpHeaders& headers, std::uint8_t* payload,
-                                       std::size_t payload_size,
-                                       std::uint16_t payload_sum) noexcept;
-
 // For what nearly all datagrams are, IPv4 without a tag, in pieces.
 inline constexpr std::size_t kPlainHeaders = kEthernetHeader + kIpv4Header + kUdpHeader;
 
