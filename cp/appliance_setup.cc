@@ -107,6 +107,7 @@ io::DataPlaneConfig data_plane_config(const Config& config) {
     }
     out.route = core::route;
     out.spread = config.spread_calls;
+    out.transactions = config.transactions;
     out.idle = config.adaptive ? io::IdleMode::kAdaptive : io::IdleMode::kPoll;
     return out;
 }
@@ -152,6 +153,7 @@ std::vector<std::string> needs_restart(const Config& now, const Config& next) {
     if (!same_rpc(now.rpc, next.rpc)) sections.emplace_back("[rpc]");
     if (now.http.listen != next.http.listen) sections.emplace_back("[http]");
     if (now.secret_file != next.secret_file) sections.emplace_back("secret_file");
+    if (now.transactions != next.transactions) sections.emplace_back("transactions");
     if (now.workers != next.workers || now.adaptive != next.adaptive ||
         now.spread_calls != next.spread_calls) {
         sections.emplace_back("workers");
@@ -173,6 +175,7 @@ Config merge_reloadable(const Config& now, Config next) {
     next.workers = now.workers;
     next.adaptive = now.adaptive;
     next.spread_calls = now.spread_calls;
+    next.transactions = now.transactions;
     next.dispatcher.ds_hash_size = now.dispatcher.ds_hash_size;
     next.dispatcher.ds_hash_expire = now.dispatcher.ds_hash_expire;
     next.dispatcher.ds_hash_initexpire = now.dispatcher.ds_hash_initexpire;

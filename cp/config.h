@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dp/base/address.h"
+#include "dp/base/limits.h"
 #include "dp/base/result.h"
 #include "dp/net/packet.h"
 #include "dp/table/dispatch.h"
@@ -148,6 +149,7 @@ struct Config {
     bool adaptive = true;       // idle workers sleep; false: they poll for ever
     bool spread_calls = false;  // `spread`: messages go to the worker that owns their call
     bool verify_checksums = true;
+    std::uint32_t transactions = kTransactionsDefault;  // that each worker remembers
     EalConfig eal;
     std::vector<PortConfig> ports;
     std::vector<ServiceConfig> services;

@@ -83,6 +83,9 @@ constexpr WorkerSeries kWorkerCounters[] = {
     {"siplane_frames_handed_over_total",
      "Messages that went to the worker which owns their call, and count as received there.",
      &C::handed_over},
+    {"siplane_transactions_evicted_total",
+     "Transactions forgotten before their time, since the table of the worker was full.",
+     &C::transactions_evicted},
     {"siplane_worker_turns_total", "Turns of the worker's loop.", &C::turns},
     {"siplane_worker_idle_turns_total", "Turns that found nothing to do.", &C::idle_turns},
 };
@@ -100,6 +103,11 @@ void add_workers(Page& page, const Stats& stats) {
                            "Fragments that wait for, or became part of, a whole datagram.");
     for (std::size_t i = 0; i < stats.workers.size(); ++i) {
         held.add({{"worker", number(i)}}, stats.workers[i].held);
+    }
+    auto transactions =
+        page.gauge("siplane_transactions", "Transactions whose destination the worker remembers.");
+    for (std::size_t i = 0; i < stats.workers.size(); ++i) {
+        transactions.add({{"worker", number(i)}}, stats.workers[i].transactions);
     }
     auto longest =
         page.gauge("siplane_worker_longest_turn_seconds", "The longest turn since the start.");

@@ -228,7 +228,7 @@ const std::vector<rpc::Member>& members_at(const rpc::Value& value, std::string_
     return found == nullptr || found->members() == nullptr ? kNone : *found->members();
 }
 
-// Drops that somebody can do something about.
+// Links, and drops and the like that somebody can do something about.
 void check_stats(const rpc::Value& stats, Findings& out) {
     for (const rpc::Member& port : members_at(stats, "PORTS")) {
         const std::string about = "link " + text_at(&port.value, "name");
@@ -253,6 +253,13 @@ void check_stats(const rpc::Value& stats, Findings& out) {
         }
         out.warn("drops", fmt::format("{:.0f} frames dropped: {}", count, reason),
                  text_at(&drop.value, "help"));
+    }
+    // No frame is lost by it, but a call may be.
+    const rpc::Value* const total = stats.find("TOTAL");
+    const double evicted = total == nullptr ? 0 : number_at(*total, "transactions_evicted");
+    if (evicted > 0) {
+        out.warn("transactions", fmt::format("{:.0f} forgotten before their time", evicted),
+                 "CANCELs may have missed their calls: a larger `transactions`");
     }
 }
 

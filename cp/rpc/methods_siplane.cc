@@ -18,6 +18,8 @@ Struct counters_of(const core::CounterValues& values) {
                   {"fragments_sent", values.fragments_sent},
                   {"injected", values.injected},
                   {"slow_path", values.slow_path},
+                  {"transactions", values.transactions},
+                  {"transactions_evicted", values.transactions_evicted},
                   {"turns", values.turns},
                   {"idle_turns", values.idle_turns},
                   {"longest_turn_ns", values.longest_turn_ns}};

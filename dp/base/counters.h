@@ -14,6 +14,8 @@ public:
     void add(std::uint64_t n = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     }
+    // Thread: the one writer.
+    void subtract() noexcept { add(~std::uint64_t{0}); }
     // Thread: any.
     std::uint64_t read() const noexcept { return value_.load(std::memory_order_relaxed); }
 

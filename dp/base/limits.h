@@ -27,6 +27,11 @@ inline constexpr std::size_t kTrafficSlotsMax = std::size_t{1} << 17;  // destin
 // "No counters": beyond every slot, and not what an index says when it finds nothing.
 inline constexpr std::uint32_t kNoTrafficSlot = 0xfffffffe;
 
+// Transactions whose destination each worker remembers (dp/core/transaction_table.h), 16 bytes
+// each: 4 MB, room for 870 INVITEs a second, each of which is remembered for five minutes.
+inline constexpr std::size_t kTransactionsDefault = std::size_t{1} << 18;
+inline constexpr std::size_t kTransactionsMax = std::size_t{1} << 26;
+
 // SIP parser.
 inline constexpr std::size_t kHeaderLinesMax = 256;  // header lines in one message
 inline constexpr std::size_t kRoutesMax = 32;        // Route header lines remembered

@@ -28,6 +28,9 @@ struct CounterValues {
     std::uint64_t slow_path = 0;    // part of punted: went to the control thread
     std::uint64_t handed_over =
         0;  // to the worker that owns the call, which counts them as received
+    // No turn counts these two, io::Worker::counters() asks the table: transactions whose
+    // destination is remembered now, and those that had to go for lack of room.
+    std::uint64_t transactions = 0, transactions_evicted = 0;
     std::uint64_t turns = 0, idle_turns = 0, longest_turn_ns = 0;
 
     std::uint64_t dropped_total() const noexcept {

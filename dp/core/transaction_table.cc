@@ -13,8 +13,9 @@ std::uint32_t seconds_of(std::uint64_t now_ms) noexcept {
 
 }  // namespace
 
-TransactionTable::TransactionTable(std::size_t entries)
-    : entries_(std::bit_ceil(std::max(entries, kWays))) {}
+void TransactionTable::resize(std::size_t entries) {
+    entries_ = std::vector<Entry>(std::bit_ceil(std::max(entries, kWays)));
+}
 
 // The number is the output of a keyed hash: its bits are as good as random.
 std::size_t TransactionTable::bucket_of(std::uint64_t transaction) const noexcept {
@@ -53,7 +54,7 @@ void TransactionTable::store(std::uint64_t transaction, table::DestinationId des
                              std::uint64_t now_ms, std::uint32_t seconds) noexcept {
     const std::uint32_t now_s = seconds_of(now_ms);
     Entry& entry = place_for(transaction, now_s);
-    if (entry.expires_s == 0) stored_.add();
+    if (entry.expires_s == 0) size_.add();
     entry = {transaction, destination, now_s + seconds};
 }
 
@@ -64,7 +65,7 @@ void TransactionTable::expire(std::uint64_t now_ms, std::size_t buckets) noexcep
         Entry& entry = entries_[next_entry_];
         if (entry.expires_s != 0 && entry.expires_s <= now_s) {
             entry = {};
-            freed_.add();
+            size_.subtract();
         }
         next_entry_ = (next_entry_ + 1) & (entries_.size() - 1);
     }

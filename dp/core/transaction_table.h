@@ -4,9 +4,8 @@
 // the message: its retransmissions, CANCEL and ACK must go there too (RFC 3261 16.11; design.md
 // section 7).
 //
-// Bounds:    2^n entries of 16 bytes, allocated by the constructor. Eight-way buckets: when a
-// bucket is full
-//            the entry that would expire first goes, and is counted.
+// Bounds:    2^n entries of 16 bytes, allocated by resize(). Eight-way buckets: when one is full the
+//            entry that would expire first goes, and is counted.
 // Threads:   one instance per worker, not shared; size() and evictions() may be read by any thread.
 // Cost:      one cache line pair per look-up, no allocation, no clock.
 // Invariant: size() is the number of entries that hold a transaction.
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "dp/base/counters.h"
+#include "dp/base/limits.h"
 #include "dp/table/dispatch.h"
 
 namespace lb::core {
@@ -24,12 +24,14 @@ namespace lb::core {
 // anything else is over after 64*T1.
 inline constexpr std::uint32_t kInviteMemorySeconds = 300;
 inline constexpr std::uint32_t kOtherMemorySeconds = 32;
-inline constexpr std::size_t kTransactionsDefault = std::size_t{1} << 16;
 
 class TransactionTable {
 public:
     // `entries` is rounded up to a power of two, at least 8.
-    explicit TransactionTable(std::size_t entries = kTransactionsDefault);
+    explicit TransactionTable(std::size_t entries = kTransactionsDefault) { resize(entries); }
+
+    // The same. Throws std::bad_alloc. REQUIRES: nothing has been stored.
+    void resize(std::size_t entries);
 
     // False if the transaction is not remembered (any more).
     bool find(std::uint64_t transaction, std::uint64_t now_ms,
@@ -43,7 +45,7 @@ public:
     void expire(std::uint64_t now_ms, std::size_t buckets) noexcept;
 
     std::size_t capacity() const noexcept { return entries_.size(); }
-    std::uint64_t size() const noexcept { return stored_.read() - freed_.read(); }
+    std::uint64_t size() const noexcept { return size_.read(); }
     std::uint64_t evictions() const noexcept { return evictions_.read(); }
     std::size_t memory_bytes() const noexcept { return entries_.size() * sizeof(Entry); }
 
@@ -62,7 +64,7 @@ private:
 
     std::vector<Entry> entries_;
     std::size_t next_entry_ = 0;  // of expire()
-    Counter stored_, freed_, evictions_;
+    Counter size_, evictions_;
 };
 
 }  // namespace lb::core

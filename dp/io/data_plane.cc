@@ -174,7 +174,8 @@ Devices DataPlane::Impl::shared() {
 Status DataPlane::Impl::make_workers(const table::Snapshot<table::Tables>& snapshot) {
     for (unsigned i = 0; i < workers_wanted; ++i) {
         Result<std::unique_ptr<Worker>> worker =
-            Worker::create({i, static_cast<unsigned>(workers_wanted), config.idle, config.route},
+            Worker::create({i, static_cast<unsigned>(workers_wanted), config.idle, config.route,
+                            config.transactions},
                            shared(), snapshot);
         if (!worker) return failed(std::move(worker).error());
         workers.push_back(std::move(*worker));

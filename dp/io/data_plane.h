@@ -40,6 +40,7 @@ struct DataPlaneConfig {
     std::vector<InterfaceConfig> interfaces;  // in the order of table::InterfaceIndex
     RouteFunction route = nullptr;            // core::route
     IdleMode idle = IdleMode::kAdaptive;
+    std::size_t transactions = kTransactionsDefault;  // that each worker remembers
     bool spread = false;         // messages to the worker that owns their call (dp/io/spread.h)
     unsigned mbufs = 0;          // receive buffers; 0: as many as rings and queues can hold
     unsigned jumbo_mbufs = 256;  // whole datagrams in flight

@@ -12,8 +12,10 @@
 #include <array>
 #include <bit>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "dp/io/linear.h"
 #include "dp/io/mbuf_ops.h"
@@ -396,6 +398,13 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
     Result<Sleeper> sleeper = Sleeper::create();
     if (!sleeper) return failed(std::move(sleeper).error());
     auto impl = std::make_unique<Impl>(config, devices, snapshot, std::move(*sleeper));
+    try {
+        impl->scratch.state.transactions.resize(config.transactions);
+    } catch (const std::bad_alloc&) {
+        return failed(Errc::kExhausted, "worker " + std::to_string(config.index) +
+                                            ": no memory to remember " +
+                                            std::to_string(config.transactions) + " transactions");
+    }
     bool offload = true;
     for (std::size_t i = 0; i < devices.ports.size(); ++i) {
         Port& port = *devices.ports[i];
@@ -436,7 +445,12 @@ void Worker::stop() noexcept {
 void Worker::enter() noexcept { impl_->rcu.emplace(); }
 void Worker::leave() noexcept { impl_->rcu.reset(); }
 bool Worker::run_once() noexcept { return impl_->turn(); }
-core::CounterValues Worker::counters() const noexcept { return impl_->counters.read(); }
+core::CounterValues Worker::counters() const noexcept {
+    core::CounterValues values = impl_->counters.read();
+    values.transactions = impl_->scratch.state.transactions.size();
+    values.transactions_evicted = impl_->scratch.state.transactions.evictions();
+    return values;
+}
 core::TrafficValues Worker::traffic(std::uint32_t slot) const noexcept {
     return impl_->scratch.state.traffic.read(slot);
 }

@@ -55,6 +55,7 @@ struct WorkerConfig {
     unsigned workers = 1;  // in all
     IdleMode idle = IdleMode::kAdaptive;
     RouteFunction route = nullptr;
+    std::size_t transactions = kTransactionsDefault;  // that it remembers
 };
 
 class Worker {
@@ -63,7 +64,7 @@ public:
     static constexpr std::int64_t kNapUs = 80;
     static constexpr unsigned kInjectMax = 64;
 
-    // REQUIRES: an Eal; at most 64 workers.
+    // REQUIRES: an Eal; at most 64 workers. kExhausted: no memory for so many transactions.
     static Result<std::unique_ptr<Worker>> create(const WorkerConfig& config,
                                                   const Devices& devices,
                                                   const table::Snapshot<table::Tables>& snapshot);

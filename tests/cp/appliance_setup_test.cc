@@ -77,6 +77,11 @@ TEST(Reload, SaysWhatNeedsARestartAndKeepsIt) {
     EXPECT_THAT(needs_restart(now, next),
                 ElementsAre("[eal]", "[[port]]", "[dispatcher] ds_hash_*"));
     EXPECT_THAT(needs_restart(now, merge_reloadable(now, next)), IsEmpty());
+
+    Config larger = now;
+    larger.transactions = 2 * now.transactions;
+    EXPECT_THAT(needs_restart(now, larger), ElementsAre("transactions"));
+    EXPECT_EQ(merge_reloadable(now, larger).transactions, now.transactions);
 }
 
 TEST(Reload, ServicesChangeWithoutANewModel) {

@@ -58,6 +58,19 @@ TEST(Config, WorkersOrLcoresButNotBoth) {
     }
 }
 
+TEST(Config, TransactionsWithinBounds) {
+    const auto with = [](const std::string& value) {
+        const auto config = parse_config("transactions = " + value + "\n" + kSmall, "f");
+        return config ? std::to_string(config->transactions) : config.error().message;
+    };
+    EXPECT_EQ(with("8"), "8");
+    EXPECT_EQ(with("67108864"), "67108864");
+    for (const char* value : {"7", "67108865", "-1", "4294967304"}) {
+        EXPECT_EQ(with(value), "f:1: transactions: " + std::string(value) +
+                                   " is not an integer from 8 to 67108864");
+    }
+}
+
 TEST(Config, NetAfPacketCutsLongMessages) {
     const auto warnings = [](const std::string& device) {
         const auto config = parse_config("[[port]]\nname = \"edge\"\ndevice = \"" + device +

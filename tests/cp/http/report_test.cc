@@ -99,6 +99,8 @@ core::CounterValues busy_worker() {
     worker.punted = 3;
     worker.held = 1;
     worker.dropped[static_cast<std::size_t>(core::DropReason::kBadSip)] = 3;
+    worker.transactions = 17;
+    worker.transactions_evicted = 2;
     worker.turns = 99;
     worker.longest_turn_ns = 1500;
     return worker;
@@ -133,6 +135,8 @@ TEST(Metrics, say_what_the_report_says) {
              "siplane_frames_received_total{worker=\"0\"} 111\n",
              "siplane_frames_received_total{worker=\"1\"} 111\n",
              "siplane_frames_forwarded_total{worker=\"0\"} 100\n",
+             "siplane_transactions{worker=\"1\"} 17\n",
+             "siplane_transactions_evicted_total{worker=\"0\"} 2\n",
              "siplane_frames_held{worker=\"0\"} 1\n",
              "siplane_frames_dropped_total{worker=\"1\",reason=\"bad_sip\"} 3\n",
              "siplane_frames_dropped_total{worker=\"1\",reason=\"tx_full\"} 0\n",

@@ -57,7 +57,8 @@ TempDir::~TempDir() {
     std::filesystem::remove_all(dir_, error);
 }
 
-PcapBench::PcapBench(std::vector<PortSpec> specs, io::RouteFunction route, unsigned mbufs) {
+PcapBench::PcapBench(std::vector<PortSpec> specs, io::RouteFunction route, unsigned mbufs,
+                     std::size_t transactions) {
     eal();
     const std::string number = std::to_string(next_number());
     frames.emplace(io::MbufPool::create("test_frames_" + number, mbufs, -1).value());
@@ -91,7 +92,9 @@ PcapBench::PcapBench(std::vector<PortSpec> specs, io::RouteFunction route, unsig
     devices.jumbos = &*jumbos;
 
     snapshot = std::make_unique<table::Snapshot<table::Tables>>(make_tables(interfaces));
-    worker = io::Worker::create({0, 1, io::IdleMode::kPoll, route}, devices, *snapshot).value();
+    worker =
+        io::Worker::create({0, 1, io::IdleMode::kPoll, route, transactions}, devices, *snapshot)
+            .value();
 }
 
 void PcapBench::run(int idle) {

@@ -47,7 +47,8 @@ public:
         std::uint16_t vlan = net::kNoVlan;
         std::uint16_t mtu = 1500;
     };
-    PcapBench(std::vector<PortSpec> ports, io::RouteFunction route, unsigned mbufs = 4095);
+    PcapBench(std::vector<PortSpec> ports, io::RouteFunction route, unsigned mbufs = 4095,
+              std::size_t transactions = kTransactionsDefault);
 
     // Turns until `idle` turns in a row had nothing to do.
     void run(int idle = 8);

@@ -72,6 +72,15 @@ core::Verdict obey(net::Packet& packet, const table::Tables&, core::Scratch&) no
     }
 }
 
+// A transaction for each frame, all of them in one bucket.
+core::Verdict remember(net::Packet& packet, const table::Tables&, core::Scratch& scratch) noexcept {
+    look(packet);
+    const std::uint64_t transaction = std::uint64_t{seen.frames} << 32;
+    scratch.state.transactions.store(transaction, table::DestinationId{1}, scratch.state.now_ms,
+                                     32);
+    return core::drop(DropReason::kBadSip);
+}
+
 // Whole datagrams go back as they came; fragments wait for each other.
 core::Verdict gather(net::Packet& packet, const table::Tables&, core::Scratch& scratch) noexcept {
     look(packet);
@@ -132,6 +141,17 @@ TEST(Worker, EveryFrameHasHeadroomForTheLargestEdit) {
     EXPECT_EQ(bench.counters().forwarded, input.size());
     EXPECT_EQ(bench.frames->available(), kMbufs);
     EXPECT_EQ(difference(bench.sent(0), expected), "");
+}
+
+TEST(Worker, CountsTheTransactionsThatItRemembersAndThoseThatItCannot) {
+    const Frames input(20, sip_like(100, 'x'));
+    seen = {};
+    PcapBench bench({{input}}, remember, 4095, 1024);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_EQ(counts.transactions, 8U) << "a bucket holds eight";
+    EXPECT_EQ(counts.transactions_evicted, 12U);
+    EXPECT_TRUE(counts.balanced());
 }
 
 TEST(Worker, FramesInSeveralSegmentsBecomeOnePiece) {
