@@ -266,6 +266,7 @@ Stats Appliance::stats() const {
         out.workers.push_back(parts.data_plane->counters(i));
     }
     out.ports = port_stats(parts.config.ports, parts.data_plane->device_stats());
+    if (parts.calls != nullptr) out.calls = {parts.calls->calls(), parts.calls->refused()};
     out.generation = parts.publisher->tables().generation;
     out.tables_bytes = parts.publisher->memory_bytes();
     return out;

@@ -27,9 +27,17 @@ struct PortStats {
     std::uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
 };
 
+// The table of algorithm 10.
+struct CallCounts {
+    std::uint64_t calls = 0;  // in progress
+    std::uint64_t refused =
+        0;  // found no room: not counted, and no use to destinations with maxload
+};
+
 struct Stats {
     std::vector<core::CounterValues> workers;
     std::vector<PortStats> ports;
+    CallCounts calls;  // zero without ds_hash_size
     std::uint64_t generation = 0;
     std::size_t tables_bytes = 0;
 };

@@ -260,6 +260,11 @@ void add_destinations(Page& page, const Report& report) {
         }
     }
     if (report.has_calls) {
+        page.gauge("siplane_calls", "Calls in progress that algorithm 10 counts.")
+            .add({}, report.stats.calls.calls);
+        page.counter("siplane_calls_refused_total",
+                     "Calls that algorithm 10 could not count: no room (ds_hash_size).")
+            .add({}, report.stats.calls.refused);
         each_destination(report,
                          page.gauge("siplane_destination_calls", "Calls on the destination now."),
                          [](const D& d) { return d.calls; });

@@ -254,12 +254,16 @@ void check_stats(const rpc::Value& stats, Findings& out) {
         out.warn("drops", fmt::format("{:.0f} frames dropped: {}", count, reason),
                  text_at(&drop.value, "help"));
     }
-    // No frame is lost by it, but a call may be.
+    // No frame is lost by these, but a call may be.
     const rpc::Value* const total = stats.find("TOTAL");
-    const double evicted = total == nullptr ? 0 : number_at(*total, "transactions_evicted");
-    if (evicted > 0) {
+    if (total == nullptr) return;
+    if (const double evicted = number_at(*total, "transactions_evicted"); evicted > 0) {
         out.warn("transactions", fmt::format("{:.0f} forgotten before their time", evicted),
                  "CANCELs may have missed their calls: a larger `transactions`");
+    }
+    if (const double refused = number_at(*total, "calls_refused"); refused > 0) {
+        out.warn("calls", fmt::format("{:.0f} found no room to be counted", refused),
+                 "a larger `ds_hash_size`: destinations with maxload take no such call");
     }
 }
 

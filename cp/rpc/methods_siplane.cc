@@ -58,11 +58,13 @@ Reply siplane_stats(Context& context, const Params&) {
         total.add(worker);
         workers.add("WORKER", counters_of(worker));
     }
+    Struct totals = counters_of(total);
+    totals.add("calls", stats.calls.calls).add("calls_refused", stats.calls.refused);
     List ports;
     for (const cp::PortStats& port : stats.ports) ports.add("PORT", port_of(port));
     return Reply::of(Struct{{"GENERATION", stats.generation},
                             {"TABLES_BYTES", std::uint64_t{stats.tables_bytes}},
-                            {"TOTAL", counters_of(total)},
+                            {"TOTAL", std::move(totals)},
                             {"DROPS", drops_of(total)},
                             {"WORKERS", std::move(workers)},
                             {"PORTS", std::move(ports)}});

@@ -4,8 +4,8 @@
 // the message: its retransmissions, CANCEL and ACK must go there too (RFC 3261 16.11; design.md
 // section 7).
 //
-// Bounds:    2^n entries of 16 bytes, allocated by resize(). Eight-way buckets: when one is full the
-//            entry that would expire first goes, and is counted.
+// Bounds:    2^n entries of 16 bytes, allocated by resize(). Eight-way buckets: a full one loses
+//            the entry that would expire first, which is counted.
 // Threads:   one instance per worker, not shared; size() and evictions() may be read by any thread.
 // Cost:      one cache line pair per look-up, no allocation, no clock.
 // Invariant: size() is the number of entries that hold a transaction.

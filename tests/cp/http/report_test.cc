@@ -114,6 +114,7 @@ Report busy_report() {
     control.load(
         {{1, "sip:10.0.0.1"}, {1, "sip:10.0.0.1"}, {2, "sip:10.0.0.2:5080"}, {3, "sip:10.0.0.3"}});
     control.shown.workers = {busy_worker(), busy_worker()};
+    control.shown.calls = {41, 6};
     control.shown.ports = {{"edge", "net_af_packet0,iface=sl0", true, 1, 2, 3, 4, 5, 6, 7}};
     Config config;
     config.services.resize(1);
@@ -156,6 +157,8 @@ TEST(Metrics, say_what_the_report_says) {
              "siplane_destination_up{set=\"1\",uri=\"sip:10.0.0.1\"} 1\n",
              "siplane_destination_up{set=\"1\",uri=\"sip:10.0.0.1\",copy=\"2\"} 1\n",
              "siplane_destination_state{set=\"2\",uri=\"sip:10.0.0.2:5080\",state=\"AX\"} 1\n",
+             "siplane_calls 41\n",
+             "siplane_calls_refused_total 6\n",
              "siplane_destination_calls{set=\"2\",uri=\"sip:10.0.0.2:5080\"} 0\n",
              "siplane_destination_up{set=\"3\",uri=\"sip:u\\\"\\\\<b>??@10.0.0.3\"} 1\n",
              "siplane_destination_series_left_out 0\n",
