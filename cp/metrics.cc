@@ -92,23 +92,22 @@ constexpr WorkerSeries kWorkerCounters[] = {
 
 std::string number(std::size_t value) { return std::to_string(value); }
 
+void add_each_worker(Page::Family family, const Stats& stats, std::uint64_t C::*value) {
+    for (std::size_t i = 0; i < stats.workers.size(); ++i) {
+        family.add({{"worker", number(i)}}, stats.workers[i].*value);
+    }
+}
+
 void add_workers(Page& page, const Stats& stats) {
     for (const WorkerSeries& series : kWorkerCounters) {
-        auto family = page.counter(series.name, series.help);
-        for (std::size_t i = 0; i < stats.workers.size(); ++i) {
-            family.add({{"worker", number(i)}}, stats.workers[i].*series.value);
-        }
+        add_each_worker(page.counter(series.name, series.help), stats, series.value);
     }
-    auto held = page.gauge("siplane_frames_held",
-                           "Fragments that wait for, or became part of, a whole datagram.");
-    for (std::size_t i = 0; i < stats.workers.size(); ++i) {
-        held.add({{"worker", number(i)}}, stats.workers[i].held);
-    }
-    auto transactions =
-        page.gauge("siplane_transactions", "Transactions whose destination the worker remembers.");
-    for (std::size_t i = 0; i < stats.workers.size(); ++i) {
-        transactions.add({{"worker", number(i)}}, stats.workers[i].transactions);
-    }
+    add_each_worker(page.gauge("siplane_frames_held",
+                               "Fragments that wait for, or became part of, a whole datagram."),
+                    stats, &C::held);
+    add_each_worker(
+        page.gauge("siplane_transactions", "Transactions whose destination the worker remembers."),
+        stats, &C::transactions);
     auto longest =
         page.gauge("siplane_worker_longest_turn_seconds", "The longest turn since the start.");
     for (std::size_t i = 0; i < stats.workers.size(); ++i) {
