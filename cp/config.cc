@@ -380,7 +380,7 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
         out.spread_calls = *spread == 1;
     }
     root.take("verify_checksums", out.verify_checksums);
-    root.take("transactions", out.transactions, {8, static_cast<std::int64_t>(kTransactionsMax)});
+    root.take("transactions", out.transactions, {kTransactionsMin, kTransactionsMax});
     with_table(root, "eal", log, [&](Section& in) {
         in.take("args", out.eal.args);
         in.finish();

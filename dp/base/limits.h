@@ -30,6 +30,7 @@ inline constexpr std::uint32_t kNoTrafficSlot = 0xfffffffe;
 // Transactions whose destination each worker remembers (dp/core/transaction_table.h), 16 bytes
 // each: 4 MB, room for 870 INVITEs a second, each of which is remembered for five minutes.
 inline constexpr std::size_t kTransactionsDefault = std::size_t{1} << 18;
+inline constexpr std::size_t kTransactionsMin = 8;
 inline constexpr std::size_t kTransactionsMax = std::size_t{1} << 26;
 
 // SIP parser.

@@ -66,7 +66,7 @@ private:
     const PreviewSide& side_;
     const table::Set* set_;
     Endpoint source_ = Endpoint::parse("192.0.2.1:5060").value();
-    WorkerState state_{.traffic = {}, .transactions = TransactionTable(8)};
+    WorkerState state_{kTransactionsMin};
     table::Cursors cursors_;
 };
 

@@ -38,6 +38,9 @@ struct ReceivedText {
 
 // Buffers that one worker reuses for each packet, and the state that selection keeps per worker.
 struct Scratch {
+    // As of WorkerState. Throws std::bad_alloc.
+    explicit Scratch(std::size_t transactions = kTransactionsDefault) : state(transactions) {}
+
     net::FrameView frame;
     sip::Message message;
     sip::Via second_via;  // of a reply: where it goes

@@ -13,9 +13,8 @@ std::uint32_t seconds_of(std::uint64_t now_ms) noexcept {
 
 }  // namespace
 
-void TransactionTable::resize(std::size_t entries) {
-    entries_ = std::vector<Entry>(std::bit_ceil(std::max(entries, kWays)));
-}
+TransactionTable::TransactionTable(std::size_t entries)
+    : entries_(std::bit_ceil(std::max(entries, kWays))) {}
 
 // The number is the output of a keyed hash: its bits are as good as random.
 std::size_t TransactionTable::bucket_of(std::uint64_t transaction) const noexcept {

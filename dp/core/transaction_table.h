@@ -4,7 +4,8 @@
 // the message: its retransmissions, CANCEL and ACK must go there too (RFC 3261 16.11; design.md
 // section 7).
 //
-// Bounds:    2^n entries of 16 bytes, allocated by resize(). Eight-way buckets: a full one loses
+// Bounds:    2^n entries of 16 bytes, allocated when it is made. Eight-way buckets: a full one
+// loses
 //            the entry that would expire first, which is counted.
 // Threads:   one instance per worker, not shared; size() and evictions() may be read by any thread.
 // Cost:      one cache line pair per look-up, no allocation, no clock.
@@ -27,11 +28,8 @@ inline constexpr std::uint32_t kOtherMemorySeconds = 32;
 
 class TransactionTable {
 public:
-    // `entries` is rounded up to a power of two, at least 8.
-    explicit TransactionTable(std::size_t entries = kTransactionsDefault) { resize(entries); }
-
-    // The same. Throws std::bad_alloc. REQUIRES: nothing has been stored.
-    void resize(std::size_t entries);
+    // `entries` is rounded up to a power of two, at least kTransactionsMin. Throws std::bad_alloc.
+    explicit TransactionTable(std::size_t entries);
 
     // False if the transaction is not remembered (any more).
     bool find(std::uint64_t transaction, std::uint64_t now_ms,
@@ -50,7 +48,7 @@ public:
     std::size_t memory_bytes() const noexcept { return entries_.size() * sizeof(Entry); }
 
 private:
-    static constexpr std::size_t kWays = 8;
+    static constexpr std::size_t kWays = kTransactionsMin;
 
     struct Entry {
         std::uint64_t transaction = 0;

@@ -3,14 +3,20 @@
 // What selection remembers per worker: nothing here is shared, so nothing here is atomic. Bounded,
 // allocated once before the worker starts.
 
+#include <cstddef>
 #include <cstdint>
 
+#include "dp/base/limits.h"
 #include "dp/core/traffic.h"
 #include "dp/core/transaction_table.h"
 
 namespace lb::core {
 
 struct WorkerState {
+    // `remembered`: how many transactions (TransactionTable). Throws std::bad_alloc.
+    explicit WorkerState(std::size_t remembered = kTransactionsDefault)
+        : transactions(remembered) {}
+
     std::uint32_t worker =
         0;  // 0-based, below Dispatch::Input::workers (which is the control thread's)
     std::uint64_t now_ms = 0;  // monotonic milliseconds, one reading per burst (set by the worker)

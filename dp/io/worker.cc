@@ -397,9 +397,9 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
                                                const table::Snapshot<table::Tables>& snapshot) {
     Result<Sleeper> sleeper = Sleeper::create();
     if (!sleeper) return failed(std::move(sleeper).error());
-    auto impl = std::make_unique<Impl>(config, devices, snapshot, std::move(*sleeper));
+    std::unique_ptr<Impl> impl;
     try {
-        impl->scratch.state.transactions.resize(config.transactions);
+        impl = std::make_unique<Impl>(config, devices, snapshot, std::move(*sleeper));
     } catch (const std::bad_alloc&) {
         return failed(Errc::kExhausted, "worker " + std::to_string(config.index) +
                                             ": no memory to remember " +

@@ -34,6 +34,7 @@ struct Worker::Impl {
           devices(shared),
           snapshot(tables),
           sleeper(std::move(on)),
+          scratch(worker.transactions),
           reassembler(tables.read().secret.table),
           fragment_id(static_cast<std::uint32_t>(rte_rand())) {}
 
