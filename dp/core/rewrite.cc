@@ -86,20 +86,6 @@ std::string_view odd_own_via(const sip::Message& reply) noexcept {
     return {begin, static_cast<std::size_t>(rest.data() - begin)};
 }
 
-ReplyPlan plan_reply(Context& context) noexcept {
-    ReplyPlan plan{own_via(context.message()), false};
-    plan.usual = is_usual_reply(context, plan.via);
-    if (!plan.usual) list_reply_edits(context, plan);
-    return plan;
-}
-
-void list_reply_edits(Context& context, ReplyPlan& plan) noexcept {
-    plan.usual = false;
-    context.scratch.edits.clear();
-    context.scratch.edits.remove(plan.via);
-    add_contact_edits(context, context.service().nat);
-}
-
 void count_down_oddly(const sip::Message& message) noexcept {
     const std::int32_t value = message.max_forwards_value;
     if (value < 0) return;
@@ -138,9 +124,11 @@ Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept {
                            : rewrite_usual<false>(context, plan);
 }
 
-Bytes rewrite_reply(Context& context, const ReplyPlan& plan) noexcept {
-    if (plan.usual) return rewrite_usual_reply(context, plan.via);
-    const sip::EditList& edits = context.scratch.edits;
+Bytes rewrite_reply(Context& context, std::string_view via) noexcept {
+    sip::EditList& edits = context.scratch.edits;
+    edits.clear();
+    edits.remove(via);
+    add_contact_edits(context, context.service().nat);
     const std::string_view message = context.message().text;
     char* const begin = const_cast<char*>(message.data());
     if (!edits.ok() || !has_room(context, begin, edits.growth())) return {};

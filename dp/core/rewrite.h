@@ -52,18 +52,13 @@ RequestPlan plan_request(Context& context, const LooseRoute& route, const NextHo
 void list_request_edits(Context& context, const LooseRoute& route, const NextHop& hop,
                         RequestPlan& plan) noexcept;
 
-// How a reply is: the topmost Via goes, the Contact is fixed.
-struct ReplyPlan {
-    std::string_view via;  // what goes
-    bool usual;            // that is all; false: scratch.edits has all edits
-};
-ReplyPlan plan_reply(Context& context) noexcept;
-void list_reply_edits(Context& context, ReplyPlan& plan) noexcept;  // as list_request_edits()
-
-// Carry the plan out; Max-Forwards of a request is counted down. Return the message's new place in
-// the packet's buffer, or an empty span if it would not fit. REQUIRES: nothing but relaying
-// follows; the request's Max-Forwards is absent or above 0.
+// Carries the plan out and counts Max-Forwards down. Returns the message's new place in the
+// packet's buffer, or an empty span if it would not fit. REQUIRES: nothing but relaying follows;
+// Max-Forwards is absent or above 0.
 Bytes rewrite_request(Context& context, const RequestPlan& plan) noexcept;
-Bytes rewrite_reply(Context& context, const ReplyPlan& plan) noexcept;
+
+// The same for any reply: `via`, which is own_via() of it, goes, and the Contact is fixed. Where
+// is_usual_reply() is true, rewrite_usual_reply() does as much.
+Bytes rewrite_reply(Context& context, std::string_view via) noexcept;
 
 }  // namespace lb::core

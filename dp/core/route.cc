@@ -219,12 +219,6 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
            table::kNoListener;
 }
 
-[[gnu::noinline]] Bytes rewrite_reply_by_list(Context& context, std::string_view via) noexcept {
-    ReplyPlan plan{via, false};
-    list_reply_edits(context, plan);
-    return rewrite_reply(context, plan);
-}
-
 [[gnu::noinline]] Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
@@ -250,8 +244,7 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
     const std::string_view via = own_via(context.message());
     const bool usual = is_usual_reply(context, via);
     follow_call(context.message(), context.dispatch(), context.scratch.state);
-    const Bytes message =
-        usual ? rewrite_usual_reply(context, via) : rewrite_reply_by_list(context, via);
+    const Bytes message = usual ? rewrite_usual_reply(context, via) : rewrite_reply(context, via);
     if (message.empty()) return drop(DropReason::kTooBig);
     return send(context, context.listener_at(out).endpoint, target, hop, message.data(),
                 message.size());

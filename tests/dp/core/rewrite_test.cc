@@ -10,6 +10,7 @@
 #include <string>
 
 #include "dp/core/checks.h"
+#include "dp/core/rewrite_usual.h"
 #include "dp/core/route.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
@@ -84,10 +85,11 @@ protected:
     Rewritten rewrite_reply_of(std::string_view text, const Endpoint& source, bool listed) {
         test::FrameBuffer frame(source, test::at(kService), text);
         Context context = take_in(frame.packet, text);
-        ReplyPlan plan = plan_reply(context);
-        const bool usual = plan.usual;
-        if (listed && usual) list_reply_edits(context, plan);
-        return {std::string(as_text(rewrite_reply(context, plan))), usual};
+        const std::string_view via = own_via(context.message());
+        const bool usual = is_usual_reply(context, via);
+        const Bytes rewritten =
+            usual && !listed ? rewrite_usual_reply(context, via) : rewrite_reply(context, via);
+        return {std::string(as_text(rewritten)), usual};
     }
 
     test::Appliance appliance_;
