@@ -284,25 +284,6 @@ table::InterfaceIndex Netlink::interface_of(unsigned device_index) const noexcep
     return impl_->mirror.interface_of(device_index);
 }
 
-Status Netlink::set_mac(const std::string& device, const MacAddress& mac) {
-    auto index = impl_->twin(device);
-    if (!index) return failed(std::move(index).error());
-    Request request(RTM_NEWLINK, 0);
-    request.header<ifinfomsg>().ifi_index = static_cast<int>(*index);
-    request.put(IFLA_ADDRESS, mac);
-    return status_of(impl_->command(request), "set MAC of " + device + " to " + mac.text());
-}
-
-Status Netlink::set_mtu(const std::string& device, std::uint16_t mtu) {
-    auto index = impl_->twin(device);
-    if (!index) return failed(std::move(index).error());
-    Request request(RTM_NEWLINK, 0);
-    request.header<ifinfomsg>().ifi_index = static_cast<int>(*index);
-    request.put(IFLA_MTU, std::uint32_t{mtu});
-    return status_of(impl_->command(request),
-                     "set MTU of " + device + " to " + std::to_string(mtu));
-}
-
 Status Netlink::set_up(const std::string& device) {
     auto index = impl_->twin(device);
     if (!index) return failed(std::move(index).error());

@@ -61,8 +61,6 @@ public:
     table::InterfaceIndex interface_of(unsigned device_index) const noexcept;
 
     // Commands to one twin. Asking for what is there already is no error.
-    Status set_mac(const std::string& device, const MacAddress& mac);
-    Status set_mtu(const std::string& device, std::uint16_t mtu);
     Status set_up(const std::string& device);
     Status add_address(const std::string& device, const Prefix& address);
     // A default route by `gateway`, with a metric that leaves the host's own default route in

@@ -35,14 +35,6 @@ struct Packet {
     Bytes bytes() noexcept { return {data, length}; }
     ConstBytes bytes() const noexcept { return {data, length}; }
 
-    // Moves the front: positive n takes headroom, negative gives some back.
-    void grow_front(std::ptrdiff_t n) noexcept {
-        LB_ASSERT(n <= static_cast<std::ptrdiff_t>(headroom) &&
-                  -n <= static_cast<std::ptrdiff_t>(length));
-        data -= n;
-        length = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(length) + n);
-        headroom = static_cast<std::uint32_t>(static_cast<std::ptrdiff_t>(headroom) - n);
-    }
     // Sets the length: cuts the end off, or takes tailroom.
     void resize(std::uint32_t new_length) noexcept {
         LB_ASSERT(new_length <= length + tailroom);

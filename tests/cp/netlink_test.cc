@@ -157,7 +157,7 @@ protected:
 };
 
 TEST_F(NetlinkTest, KnowsAddressesAndMtuOfTwins) {
-    ASSERT_TRUE(netlink_->set_mtu("nlt0", 1400));
+    ASSERT_TRUE(shell("ip link set nlt0 mtu 1400"));
     settle();
     const table::NetworkState mirror = state();
     const auto has = [&](table::InterfaceIndex at, const char* text) {
@@ -175,14 +175,12 @@ TEST_F(NetlinkTest, KnowsAddressesAndMtuOfTwins) {
     expect_mirrored();
 }
 
-TEST_F(NetlinkTest, SetsMacAddressesAndGateways) {
-    ASSERT_TRUE(netlink_->set_mac("nlt1", *MacAddress::parse("02:00:00:00:00:77")));
+TEST_F(NetlinkTest, AddsAddressesAndGateways) {
     ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("10.77.0.254")));
     ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("fd77::fe")));
     ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("10.77.0.254"))) << "again";
     ASSERT_TRUE(netlink_->add_address("nlt0", *Prefix::parse("10.77.0.1/24"))) << "again";
     settle();
-    EXPECT_EQ(ip_json("link show nlt1")[0]["address"], "02:00:00:00:00:77");
     EXPECT_EQ(ip_json("-4 route show default").size(), 1U);
     const auto routes = state().routes;
     const auto defaults = std::count_if(routes.begin(), routes.end(), [](const auto& route) {

@@ -17,6 +17,13 @@ namespace lb::test {
 
 using Octets = std::vector<std::uint8_t>;
 
+// Lets a packet begin `n` bytes earlier. REQUIRES: n <= packet.headroom.
+inline void grow_front(net::Packet& packet, std::uint32_t n) {
+    packet.data -= n;
+    packet.length += n;
+    packet.headroom -= n;
+}
+
 inline void put16(Octets& out, std::uint32_t value) {
     out.push_back(static_cast<std::uint8_t>(value >> 8));
     out.push_back(static_cast<std::uint8_t>(value));

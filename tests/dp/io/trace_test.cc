@@ -130,7 +130,7 @@ core::Verdict edit(net::Packet& packet, const table::Tables&, core::Scratch& scr
         scratch.last_request = {7, true};
         return {Action::kForward, DropReason::kInternal, 0};
     }
-    packet.grow_front(2);
+    test::grow_front(packet, 2);
     packet.data[0] = packet.data[1] = 0xaa;
     return {Action::kReply, DropReason::kInternal, 0};
 }

@@ -47,7 +47,7 @@ core::Verdict bounce(net::Packet& packet, const table::Tables&, core::Scratch&) 
 core::Verdict grow(net::Packet& packet, const table::Tables&, core::Scratch&) noexcept {
     look(packet);
     const std::size_t growth = std::size_t{packet.data[kPayload]} * 4;
-    packet.grow_front(static_cast<std::ptrdiff_t>(growth));
+    test::grow_front(packet, static_cast<std::uint32_t>(growth));
     std::fill_n(packet.data, growth, std::uint8_t{0xab});
     return {Action::kForward, DropReason::kInternal, 0};
 }
