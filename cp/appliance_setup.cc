@@ -269,6 +269,7 @@ void log_prober_counters(const Prober& prober) {
          {"overflowed", std::to_string(pings.overflowed)},
          {"late", std::to_string(pings.late)},
          {"wrong_source", std::to_string(pings.wrong_source)},
+         {"rounds_missed", std::to_string(pings.rounds_missed)},
          {"in_flight", std::to_string(prober.in_flight())},
          {"events", std::to_string(events.started)},
          {"events_lost", std::to_string(events.dropped + events.failed)}});

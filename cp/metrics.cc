@@ -197,6 +197,10 @@ void add_probes(Page& page, const Report& report) {
     page.counter("siplane_probe_stray_replies_total", "Replies to probes that did not count.")
         .add({{"reason", "late"}}, probes.late)
         .add({{"reason", "wrong_source"}}, probes.wrong_source);
+    page.counter("siplane_probe_rounds_missed_total",
+                 "Rounds of probes left out because the control thread did not get to them for "
+                 "longer than ds_ping_interval.")
+        .add({}, probes.rounds_missed);
     page.gauge("siplane_probes_in_flight", "Probes without a result yet.")
         .add({}, report.probes_in_flight);
     page.counter("siplane_event_commands_total", "Runs of event_command, by result.")

@@ -196,7 +196,7 @@ void Prober::on_unreachable(std::string_view quoted) {
     impl_->with_results([&] { impl_->scheduler.on_unreachable(quoted, *impl_); });
 }
 
-const probe::SchedulerStats& Prober::stats() const noexcept { return impl_->scheduler.stats(); }
+probe::SchedulerStats Prober::stats() const noexcept { return impl_->scheduler.stats(); }
 const EventHookStats& Prober::event_stats() const noexcept { return impl_->hook.stats(); }
 std::size_t Prober::in_flight() const noexcept { return impl_->scheduler.in_flight(); }
 std::size_t Prober::memory_bytes() const noexcept { return impl_->scheduler.memory_bytes(); }

@@ -77,7 +77,7 @@ public:
     // An ICMP error that quotes this much of a datagram of ours.
     void on_unreachable(std::string_view quoted);
 
-    const probe::SchedulerStats& stats() const noexcept;
+    probe::SchedulerStats stats() const noexcept;
     const EventHookStats& event_stats() const noexcept;
     std::size_t in_flight() const noexcept;
     std::size_t memory_bytes() const noexcept;

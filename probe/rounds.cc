@@ -7,6 +7,12 @@ namespace lb::probe {
 Rounds::Rounds(Micros started, Micros interval, bool spread) noexcept
     : base_(started + interval), interval_(interval), spread_(spread) {}
 
+void Rounds::restart(Micros started, Micros interval, bool spread) noexcept {
+    const std::uint64_t missed = missed_;
+    *this = Rounds(started, interval, spread);
+    missed_ = missed;
+}
+
 Micros Rounds::offset(std::size_t index) const noexcept {
     if (!spread_) return 0;
     const auto count = static_cast<Micros>(entries_.size());

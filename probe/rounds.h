@@ -30,6 +30,9 @@ public:
     // `started`: when the prober started. Interval 0: never.
     Rounds(Micros started, Micros interval, bool spread) noexcept;
 
+    // All begins anew, but for rounds_missed(). REQUIRES: set() follows.
+    void restart(Micros started, Micros interval, bool spread) noexcept;
+
     // A new list, in the order of their pings. Those known before keep their turn; a new one whose
     // time in this round has passed waits for the next.
     void set(std::span<const TargetId> ids, Micros now);

@@ -17,7 +17,7 @@ Scheduler::Scheduler(SchedulerOptions options, const Secret& secret, std::uint32
 
 void Scheduler::set_options(SchedulerOptions options, Micros now) {
     if (options.interval != options_.interval || options.spread != options_.spread) {
-        rounds_ = Rounds(now, options.interval, options.spread);
+        rounds_.restart(now, options.interval, options.spread);
     }
     options_ = std::move(options);
 }
@@ -30,6 +30,12 @@ void Scheduler::on_time(Micros now, Targets& targets, Output& output) {
         if (!id) return;
         if (active_) start(*id, now, targets, output);
     }
+}
+
+SchedulerStats Scheduler::stats() const noexcept {
+    SchedulerStats stats = stats_;
+    stats.rounds_missed = rounds_.rounds_missed();
+    return stats;
 }
 
 std::optional<Micros> Scheduler::next_event() const noexcept {

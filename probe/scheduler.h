@@ -91,11 +91,12 @@ struct SchedulerStats {
     std::uint64_t refused = 0;   // other final replies
     std::uint64_t timed_out = 0;
     std::uint64_t not_sent = 0;
-    std::uint64_t unreachable = 0;   // ended by an ICMP error
-    std::uint64_t forgotten = 0;     // the destination went away meanwhile
-    std::uint64_t overflowed = 0;    // not started: transactions_max in flight
-    std::uint64_t late = 0;          // replies to pings already judged
-    std::uint64_t wrong_source = 0;  // replies from an address that was not asked
+    std::uint64_t unreachable = 0;    // ended by an ICMP error
+    std::uint64_t forgotten = 0;      // the destination went away meanwhile
+    std::uint64_t overflowed = 0;     // not started: transactions_max in flight
+    std::uint64_t late = 0;           // replies to pings already judged
+    std::uint64_t wrong_source = 0;   // replies from an address that was not asked
+    std::uint64_t rounds_missed = 0;  // Rounds::rounds_missed()
 };
 
 class Scheduler {
@@ -131,7 +132,7 @@ public:
 
     std::size_t in_flight() const noexcept { return slots_.size() - free_.size(); }
     std::size_t memory_bytes() const noexcept;
-    const SchedulerStats& stats() const noexcept { return stats_; }
+    SchedulerStats stats() const noexcept;
     const SchedulerOptions& options() const noexcept { return options_; }
     const Rounds& rounds() const noexcept { return rounds_; }
 
@@ -161,8 +162,8 @@ private:
     TimerWheel wheel_;
     std::deque<Slot> slots_;
     std::vector<SlotIndex> free_;
-    std::string message_;  // the one being sent
-    SchedulerStats stats_;
+    std::string message_;   // the one being sent
+    SchedulerStats stats_;  // but for rounds_missed
 };
 
 }  // namespace lb::probe

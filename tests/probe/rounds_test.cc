@@ -156,6 +156,13 @@ TEST(Rounds, APauseLosesRoundsAndMakesNoBurst) {
     EXPECT_LE(at_once, Rounds::kTogether);
     EXPECT_GE(rounds.rounds_missed(), 7U);
     EXPECT_EQ(run(rounds, 110 * kSecond + kSecond / 2 - 1).size() + at_once, 3200U);
+
+    const std::uint64_t missed = rounds.rounds_missed();
+    rounds.restart(120 * kSecond, 5 * kSecond, false);
+    EXPECT_EQ(rounds.next(), std::nullopt) << "it has no list";
+    rounds.set(ids(3), 120 * kSecond);
+    EXPECT_EQ(rounds.next(), 125 * kSecond);
+    EXPECT_EQ(rounds.rounds_missed(), missed) << "a counter does not go back";
 }
 
 TEST(Rounds, IntervalZeroIsNever) {

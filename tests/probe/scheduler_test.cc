@@ -302,6 +302,15 @@ TEST_F(ProberTest, IsBoundedInPings) {
     EXPECT_TRUE(wire.verdicts.empty()) << "not asked is not failed";
 }
 
+TEST_F(ProberTest, CountsRoundsThatNobodyCalledFor) {
+    begin(2);
+    run(20 * kSecond);
+    EXPECT_EQ(scheduler->stats().rounds_missed, 0U);
+    wire.now = 70 * kSecond + kSecond / 2;
+    scheduler->on_time(wire.now, targets, wire);
+    EXPECT_EQ(scheduler->stats().rounds_missed, 4U) << "those of 30 to 60 s";
+}
+
 TEST_F(ProberTest, IsBoundedInWorkACall) {
     options.spread = false;
     begin(5000);

@@ -126,6 +126,7 @@ Report busy_report() {
     }
     report.probes.started = 12;
     report.probes.timed_out = 5;
+    report.probes.rounds_missed = 4;
     report.reloads = {3, 1, 1'700'000'100, false, 2};
     return report;
 }
@@ -145,6 +146,7 @@ TEST(Metrics, say_what_the_report_says) {
              "siplane_port_transmit_errors_total{port=\"edge\",device=\"net_af_packet0,iface=sl0\"}"
              " 7\n",
              "siplane_probes_sent_total 12\n",
+             "siplane_probe_rounds_missed_total 4\n",
              "siplane_probe_results_total{result=\"timed_out\"} 5\n",
              "siplane_reloads_total{result=\"good\"} 3\n",
              "siplane_reloads_total{result=\"refused\"} 1\n",
