@@ -23,16 +23,23 @@ bool says_memory(std::string_view arg) {
                        [arg](std::string_view name) { return arg.starts_with(name); });
 }
 
-bool same_port(const PortConfig& a, const PortConfig& b) {
-    return a.name == b.name && a.device == b.device && a.vlan == b.vlan && a.tap == b.tap &&
-           a.mtu == b.mtu && a.addresses == b.addresses && a.gateway == b.gateway &&
-           a.neighbors == b.neighbors;
-}
-
-bool same_rpc(const RpcConfig& a, const RpcConfig& b) {
-    return a.binrpc == b.binrpc && a.jsonrpc == b.jsonrpc && a.mode == b.mode &&
-           a.owner == b.owner && a.group == b.group && a.reply_dir == b.reply_dir &&
-           a.json_pretty == b.json_pretty;
+// Calls visit(section, member...) for all that takes effect only at a start: the way to it is by
+// those pointers, from a Config on.
+template <class Visit>
+void for_each_fixed(Visit visit) {
+    visit("[eal]", &Config::eal);
+    visit("[[port]]", &Config::ports);
+    visit("[rpc]", &Config::rpc);
+    visit("[http]", &Config::http);
+    visit("secret_file", &Config::secret_file);
+    visit("transactions", &Config::transactions);
+    visit("workers", &Config::workers);
+    visit("adaptive", &Config::adaptive);
+    visit("spread", &Config::spread_calls);
+    constexpr const char* kHash = "[dispatcher] ds_hash_*";
+    visit(kHash, &Config::dispatcher, &DispatcherConfig::ds_hash_size);
+    visit(kHash, &Config::dispatcher, &DispatcherConfig::ds_hash_expire);
+    visit(kHash, &Config::dispatcher, &DispatcherConfig::ds_hash_initexpire);
 }
 
 std::string state_text(std::uint32_t flags) { return state_letters(flags, false); }
@@ -146,39 +153,15 @@ std::vector<Endpoint> kernel_listeners(const Config& config) {
 
 std::vector<std::string> needs_restart(const Config& now, const Config& next) {
     std::vector<std::string> sections;
-    if (now.eal.args != next.eal.args) sections.emplace_back("[eal]");
-    const bool ports = std::equal(now.ports.begin(), now.ports.end(), next.ports.begin(),
-                                  next.ports.end(), same_port);
-    if (!ports) sections.emplace_back("[[port]]");
-    if (!same_rpc(now.rpc, next.rpc)) sections.emplace_back("[rpc]");
-    if (now.http.listen != next.http.listen) sections.emplace_back("[http]");
-    if (now.secret_file != next.secret_file) sections.emplace_back("secret_file");
-    if (now.transactions != next.transactions) sections.emplace_back("transactions");
-    if (now.workers != next.workers || now.adaptive != next.adaptive ||
-        now.spread_calls != next.spread_calls) {
-        sections.emplace_back("workers");
-    }
-    const DispatcherConfig &a = now.dispatcher, &b = next.dispatcher;
-    if (a.ds_hash_size != b.ds_hash_size || a.ds_hash_expire != b.ds_hash_expire ||
-        a.ds_hash_initexpire != b.ds_hash_initexpire) {
-        sections.emplace_back("[dispatcher] ds_hash_*");
-    }
+    for_each_fixed([&](const char* section, auto... member) {
+        const bool listed = !sections.empty() && sections.back() == section;
+        if (!listed && (now.*....*member) != (next.*....*member)) sections.emplace_back(section);
+    });
     return sections;
 }
 
 Config merge_reloadable(const Config& now, Config next) {
-    next.eal = now.eal;
-    next.ports = now.ports;
-    next.rpc = now.rpc;
-    next.http = now.http;
-    next.secret_file = now.secret_file;
-    next.workers = now.workers;
-    next.adaptive = now.adaptive;
-    next.spread_calls = now.spread_calls;
-    next.transactions = now.transactions;
-    next.dispatcher.ds_hash_size = now.dispatcher.ds_hash_size;
-    next.dispatcher.ds_hash_expire = now.dispatcher.ds_hash_expire;
-    next.dispatcher.ds_hash_initexpire = now.dispatcher.ds_hash_initexpire;
+    for_each_fixed([&](const char*, auto... member) { (next.*....*member) = (now.*....*member); });
     return next;
 }
 
@@ -255,7 +238,7 @@ void log_slow_path_counters(const SlowPathCounters& counters, std::uint64_t uncl
 }
 
 void log_prober_counters(const Prober& prober) {
-    const probe::SchedulerStats& pings = prober.stats();
+    const probe::SchedulerStats pings = prober.stats();
     const EventHookStats& events = prober.event_stats();
     log(LogLevel::kInfo, "counters.prober",
         {{"started", std::to_string(pings.started)},

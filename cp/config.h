@@ -26,6 +26,8 @@ enum class Compat : std::uint8_t { k56, k61 };  // whose output the RPC commands
 
 struct EalConfig {
     std::vector<std::string> args;  // as given to the EAL, without the program's name
+
+    bool operator==(const EalConfig&) const = default;
 };
 
 struct PortConfig {
@@ -38,6 +40,13 @@ struct PortConfig {
     std::vector<IpAddress> gateway;     // default routes, one per family
     std::vector<std::pair<IpAddress, MacAddress>> neighbors;  // static
     int line = 0;                                             // in the file, for messages
+
+    // Wherever they stand in the file.
+    bool operator==(const PortConfig& other) const {
+        return name == other.name && device == other.device && vlan == other.vlan &&
+               tap == other.tap && mtu == other.mtu && addresses == other.addresses &&
+               gateway == other.gateway && neighbors == other.neighbors;
+    }
 };
 
 struct ListenConfig {
@@ -128,10 +137,14 @@ struct RpcConfig {
     std::string owner, group;        // name or number; empty: whoever runs the daemon
     std::string reply_dir = "/tmp";  // where JSON-RPC clients make their reply FIFOs
     bool json_pretty = true;         // false: replies on one line (jsonrpcs' pretty_format = 0)
+
+    bool operator==(const RpcConfig&) const = default;
 };
 
 struct HttpConfig {
     std::optional<Endpoint> listen;  // none: no HTTP server (listen = "")
+
+    bool operator==(const HttpConfig&) const = default;
 };
 
 struct LogConfig {

@@ -78,10 +78,22 @@ TEST(Reload, SaysWhatNeedsARestartAndKeepsIt) {
                 ElementsAre("[eal]", "[[port]]", "[dispatcher] ds_hash_*"));
     EXPECT_THAT(needs_restart(now, merge_reloadable(now, next)), IsEmpty());
 
-    Config larger = now;
-    larger.transactions = 2 * now.transactions;
-    EXPECT_THAT(needs_restart(now, larger), ElementsAre("transactions"));
-    EXPECT_EQ(merge_reloadable(now, larger).transactions, now.transactions);
+    Config other = now;
+    other.transactions = 2 * now.transactions;
+    other.workers = 3;
+    other.adaptive = false;
+    other.spread_calls = true;
+    other.rpc.json_pretty = false;
+    other.http.listen = Endpoint::parse("127.0.0.1:9");
+    other.secret_file = "/elsewhere";
+    EXPECT_THAT(needs_restart(now, other),
+                ElementsAre("[rpc]", "[http]", "secret_file", "transactions", "workers", "adaptive",
+                            "spread"));
+    EXPECT_THAT(needs_restart(now, merge_reloadable(now, other)), IsEmpty());
+
+    Config moved = now;
+    for (PortConfig& port : moved.ports) port.line += 7;
+    EXPECT_THAT(needs_restart(now, moved), IsEmpty()) << "the same ports, further down the file";
 }
 
 TEST(Reload, ServicesChangeWithoutANewModel) {
