@@ -30,7 +30,9 @@ Answer check_request(const Context& context) noexcept {
     // Header parts of a Request-URI would become header fields at a later hop (RFC 4475 3.1.2.11).
     if (!request_uri.headers.empty()) return {400, "Bad Request", {}};
     if (message.max_forwards_value == 0) return {483, "Too Many Hops", {}};
-    if (message.proxy_require.present() && message.method != sip::Method::kCancel) {
+    // Neither CANCEL nor ACK is refused for it (RFC 3261 8.2.2.3).
+    if (message.proxy_require.present() && message.method != sip::Method::kCancel &&
+        message.method != sip::Method::kAck) {
         context.scratch.edits.clear();
         char* const text = context.scratch.edits.room(message.proxy_require.value.size() + 16);
         if (text == nullptr) return {400, "Bad Request", {}};

@@ -12,8 +12,6 @@
 namespace lb::core {
 namespace {
 
-constexpr std::size_t kOwnRoutesMax = 2;  // a double Record-Route, no more
-
 // One value of the Route set. Not initialised, because few of a RouteSet's are ever used.
 struct RouteValue {
     const char* begin;  // of the value
@@ -146,12 +144,13 @@ void follow_route_set(const Context& context, LooseRoute& route) noexcept {
         route.broken = true;
         return;
     }
-    while (route.first < route.end && route.popped < kOwnRoutesMax) {
+    // A dialog that passed us more than once has more of ours in a row than one or two.
+    while (route.first < route.end) {
         if (!sip::parse_uri(set.values[route.first].uri(), uri, &context.message().index)) break;
         const table::ListenerIndex listener = own_listener(context, uri);
         if (listener == table::kNoListener) break;
         check_cookie(context, uri, route);
-        if (route.popped == 1) route.outgoing = listener;
+        if (route.popped != 0) route.outgoing = listener;
         ++route.popped;
         ++route.first;
     }
@@ -194,6 +193,7 @@ void add_route_set_edits(Context& context, const LooseRoute& route) noexcept {
             continue;
         }
         const auto remove = [&](const char* from, const char* to) {
+            if (from == to) return;  // edits are few, Route header fields may be many
             edits.remove({from, static_cast<std::size_t>(to - from)});
         };
         remove(set.values[begin].begin, set.values[keep_begin].begin);

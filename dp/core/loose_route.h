@@ -29,7 +29,7 @@ struct LooseRoute {
     std::uint16_t first = 0, end = 0;
     std::uint16_t popped = 0;  // own values taken off the top
     table::ListenerIndex outgoing =
-        table::kNoListener;       // the second of two own values: leave by it
+        table::kNoListener;       // the last of two or more own values: leave by it
     bool broken = false;          // a Route value that does not parse, or too many: 400
     bool cookie_present = false;  // a popped value (or our Request-URI) carried a dialog cookie
     bool cookie_valid = false;    // ... and it is the one of this Call-ID

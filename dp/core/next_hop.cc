@@ -66,6 +66,8 @@ bool resolve_plain_uri(const Context& context, const LooseRoute& route, std::str
     sip::Uri uri;
     if (!sip::parse_uri(text, uri, &context.message().index) || uri.host.empty())
         return refuse(next, 478, "Unresolvable destination");
+    // sips asks for TLS on every hop (RFC 3261 26.2.2).
+    if (uri.scheme == sip::Scheme::kSips) return refuse(next, 477, "Transport not supported");
     const auto transport = sip::find_param(uri.params, "transport", &context.message().index);
     if (transport && !sip::iequals(*transport, "udp"))
         return refuse(next, 477, "Transport not supported");

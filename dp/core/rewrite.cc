@@ -75,7 +75,9 @@ void list_request_edits(Context& context, const LooseRoute& route, const NextHop
     context.scratch.edits.insert_gap(message.header.data(), plan.top.size);
     add_via_edits(context, force_rport);
     if (message.routes_count != 0) add_route_edits(context, route);
-    if (!hop.host_port.empty()) add_set_host_edit(context, hop.host_port);
+    // Where strict routing gives the message another Request-URI, that one's host stays.
+    if (!hop.host_port.empty() && !route.next_is_strict && !route.recovered)
+        add_set_host_edit(context, hop.host_port);
     add_contact_edits(context, service.nat);
 }
 

@@ -57,6 +57,8 @@ inline bool pops_one_route(const sip::Message& message, const LooseRoute& route)
         (!pops_one_route(message, *route) || message.routes[0].line.size() > plan.top.size))
         return false;
     plan.parts = parts_of(message, plan.pops_route);
+    if (plan.pops_route && plan.parts.cut < plan.parts.behind_rport) [[unlikely]]
+        return false;  // it stands in front of the Via
     if (!plan.parts.are_short(message.text.data() + message.text.size())) return false;
     plan.received = true;
     if (via.has_rport()) [[likely]] {

@@ -7,13 +7,20 @@
 namespace lb::core {
 namespace {
 
+// Its CANCEL and ACK go where an INVITE went (RFC 3261 16.10, 16.11).
+constexpr std::string_view kInvite = "INVITE";
+
 bool matches(const Context& context, const table::Rule& rule, const sip::Uri& uri) noexcept {
     const sip::Message& message = context.message();
     const auto any = [](const auto& list, const auto& test) {
         return list.empty() || std::any_of(list.begin(), list.end(), test);
     };
+    const bool ends_invite =
+        message.method == sip::Method::kCancel || message.method == sip::Method::kAck;
     return any(rule.methods,
-               [&](const std::string& method) { return message.method_text == method; }) &&
+               [&](const std::string& method) {
+                   return message.method_text == method || (ends_invite && method == kInvite);
+               }) &&
            any(rule.sources,
                [&](const Prefix& prefix) {
                    return prefix.contains(context.frame().source.address);

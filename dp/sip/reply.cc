@@ -56,8 +56,8 @@ std::string_view without_end(const HeaderLine& field) noexcept {
 }
 
 // RFC 3261 18.2.1 and RFC 3581 4.
-bool wants_received(const Via& via, const Endpoint& source) noexcept {
-    if (via.has_rport() || !via.received_param.empty()) return true;
+bool wants_received(const Via& via, const Endpoint& source, bool force_rport) noexcept {
+    if (via.has_rport() || force_rport || !via.received_param.empty()) return true;
     const auto host = literal_host(via.host);
     return !host || *host != source.address;
 }
@@ -68,8 +68,8 @@ void write_address(Writer& writer, const IpAddress& address) noexcept {
 }
 
 // Copies [from, to) of the topmost Via without its received parameter and with rport filled in.
-void write_top_via(Writer& writer, const HeaderLine& field, const Via& via,
-                   const Endpoint& source) noexcept {
+void write_top_via(Writer& writer, const HeaderLine& field, const Via& via, const Endpoint& source,
+                   bool force_rport) noexcept {
     const char* at = field.line.data();
     const auto copy_to = [&](const char* to) {
         writer.text(between(at, to));
@@ -91,10 +91,14 @@ void write_top_via(Writer& writer, const HeaderLine& field, const Via& via,
     rport_first ? write_rport() : drop_received();
     rport_first ? drop_received() : write_rport();
     copy_to(end_of(via.value));
-    if (wants_received(via, source)) {
+    if (wants_received(via, source, force_rport)) {
         // Behind the stray ';' that some phones send, another one would make an empty parameter.
         writer.text(via.value.ends_with(';') ? "received=" : ";received=");
         write_address(writer, source.address);
+    }
+    if (force_rport && !via.has_rport()) {
+        writer.text(";rport=");
+        writer.number(source.port);
     }
     copy_to(end_of(field.value));
     writer.text("\r\n");
@@ -136,7 +140,7 @@ void write_headers(Writer& writer, const Message& request, const Endpoint& sourc
             case Header::kVia:
                 // A topmost Via that is broken behind its sent-by (400) is copied as it came.
                 if (is_first(field, request.via) && !request.top_via.value.empty()) {
-                    write_top_via(writer, field, request.top_via, source);
+                    write_top_via(writer, field, request.top_via, source, text.force_rport);
                 } else {
                     write_copied(writer, field);
                 }
@@ -187,9 +191,9 @@ bool is_ack_to_our_reply(const Message& ack, const Secret& secret) noexcept {
            parse_hex64(to.tag, tag) && tag == tag_number(ack, secret);
 }
 
-Endpoint reply_target(const Message& request, const Endpoint& source) noexcept {
+Endpoint reply_target(const Message& request, const Endpoint& source, bool force_rport) noexcept {
     const Via& via = request.top_via;
-    if (via.has_rport()) return source;
+    if (via.has_rport() || force_rport) return source;
     return {source.address, via.port == 0 ? kSipPort : via.port};
 }
 

@@ -121,6 +121,7 @@ std::string RewriteTest::make_request(const std::string& source) {
     const std::string to = source == "10.77.0.101" ? "203.0.113.5" : "example.com";
     std::string text = method + " sip:" + letters(90) + "@" + to + " SIP/2.0\r\n";
     if (coin()) text += "Subject: " + letters(40) + "\r\n";
+    if (random_() % 8 == 0) text += "Route: <sip:10.77.0.1;lr>\r\n";
     text += one_of({"Via: ", "v:", "VIA :  "}) + via + "\r\n";
     if (coin()) text += "Max-Forwards: " + one_of({"70", "1", "300"}) + "\r\n";
     if (random_() % 3 == 0) {

@@ -224,6 +224,114 @@ TEST_F(RouteTest, LetsADialogReachThePhoneAndBack) {
               test::at("10.77.0.102:5080"));
 }
 
+TEST_F(RouteTest, ARouteMayStandInFrontOfTheVia) {
+    const std::string text = "INVITE sip:bob@example.com SIP/2.0\r\nRoute: <sip:10.77.0.1;lr>\r\n" +
+                             usual("INVITE", {}, "SIP/2.0/UDP 10.77.0.9;branch=z9hG4bKa1;rport") +
+                             "Content-Length: 0\r\n\r\n";
+    const Outcome sent = appliance.receive(kClient, kService, text);
+    ASSERT_TRUE(sent.sent());
+    EXPECT_EQ(header(sent, "Route"), "(absent)");
+    EXPECT_EQ(header(sent, "Via", 1),
+              "SIP/2.0/UDP 10.77.0.9;received=10.77.0.9;branch=z9hG4bKa1;rport=5060");
+    EXPECT_EQ(header(sent, "To"), "<sip:bob@example.com>");
+    EXPECT_TRUE(appliance.receive(kBackend, kService, reply_to(sent, "200 OK")).sent());
+}
+
+// RFC 3261 16.10 and 16.11, whatever chose the INVITE's destination.
+TEST_F(RouteTest, CancelAndAckFollowTheRuleOfTheirInvite) {
+    appliance.add_set(2, {"10.77.0.102:5060"});
+    table::Rule rule;
+    rule.methods = {"INVITE"};
+    rule.set = 2;
+    appliance.dispatch.services[0].rules = {rule};
+    for (const char* method : {"INVITE", "CANCEL", "ACK"}) {
+        const Outcome sent =
+            appliance.receive(kClient, kService,
+                              request(std::string(method) + " sip:bob@example.com", usual(method)));
+        ASSERT_TRUE(sent.sent()) << method;
+        EXPECT_EQ(sent.target, test::at("10.77.0.102:5060")) << method;
+    }
+    const Outcome other = appliance.receive(
+        kClient, kService, request("MESSAGE sip:bob@example.com", usual("MESSAGE")));
+    EXPECT_EQ(other.target, test::at(kBackend));
+}
+
+// Of a dialog that came by here more than once.
+TEST_F(RouteTest, TakesAllOfItsOwnRoutesOffTheTop) {
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    const std::string own = "Route: " + header(sent, "Record-Route") + "\r\n";
+    for (const char* method : {"ACK", "BYE"}) {
+        const Outcome led =
+            appliance.receive(kClient, kService,
+                              request(std::string(method) + " sip:bob@10.77.0.101",
+                                      usual(method, own + own + own + own,
+                                            "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa9;rport",
+                                            "<sip:bob@example.com>;tag=tt")));
+        ASSERT_EQ(led.verdict.action, Action::kForward) << method;
+        EXPECT_EQ(led.target, test::at(kBackend)) << method;
+        EXPECT_EQ(header(led, "Route"), "(absent)") << method;
+    }
+}
+
+TEST_F(RouteTest, ManyForeignRoutesStay) {
+    const Outcome sent = appliance.receive(kClient, kService, invite());
+    std::string routes = "Route: " + header(sent, "Record-Route") + "\r\n";
+    for (int i = 0; i < 31; ++i) routes += "Route: <sip:10.77.0.101;lr>\r\n";
+    const Outcome led = appliance.receive(
+        kClient, kService,
+        request("BYE sip:bob@10.77.0.101",
+                usual("BYE", routes, "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKa9;rport",
+                      "<sip:bob@example.com>;tag=tt")));
+    ASSERT_EQ(led.verdict.action, Action::kForward);
+    EXPECT_EQ(header(led, "Route", 30), "<sip:10.77.0.101;lr>");
+    EXPECT_EQ(header(led, "Route", 31), "(absent)");
+}
+
+// RFC 3261 26.2.2: TLS on every hop.
+TEST_F(RouteTest, DoesNotLeadSipsAnywhere) {
+    const Outcome refused =
+        appliance.receive(kBackend, kService,
+                          request("BYE sips:alice@10.77.0.9",
+                                  usual("BYE", {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1",
+                                        "<sip:alice@example.com>;tag=ft")));
+    EXPECT_EQ(start_line(refused), "SIP/2.0 477 Transport not supported");
+}
+
+// RFC 3261 8.2.2.3.
+TEST_F(RouteTest, AnAckIsNotRefusedForWhatItRequires) {
+    const std::string more = "Proxy-Require: foo\r\n";
+    EXPECT_TRUE(
+        appliance.receive(kClient, kService, request("ACK sip:bob@example.com", usual("ACK", more)))
+            .sent());
+    EXPECT_EQ(start_line(appliance.receive(kClient, kService,
+                                           request("BYE sip:bob@example.com", usual("BYE", more)))),
+              "SIP/2.0 420 Bad Extension");
+}
+
+// A phone behind NAT that does not ask for rport gets answers of ours where it gets relayed ones.
+TEST_F(RouteTest, AnswersGoThroughNatAsReplies) {
+    const std::string via = "SIP/2.0/UDP 192.168.1.5:5062;branch=z9hG4bKn1";
+    const std::string text = request("OPTIONS sip:10.77.0.1", usual("OPTIONS", {}, via));
+    struct Row {
+        table::Nat nat;
+        const char* target;
+        const char* via;
+    };
+    const Row rows[] = {
+        {table::Nat::kOff, "10.77.0.9:5062", ";received=10.77.0.9"},
+        {table::Nat::kAuto, "10.77.0.9:40001", ";received=10.77.0.9;rport=40001"},
+        {table::Nat::kAlways, "10.77.0.9:40001", ";received=10.77.0.9;rport=40001"},
+    };
+    for (const Row& row : rows) {
+        appliance.dispatch.services[0].nat = row.nat;
+        appliance.build();
+        const Outcome reply = appliance.receive("10.77.0.9:40001", kService, text);
+        ASSERT_EQ(reply.verdict.action, Action::kReply);
+        EXPECT_EQ(reply.target, test::at(row.target));
+        EXPECT_EQ(header(reply, "Via"), via + row.via);
+    }
+}
+
 TEST_F(RouteTest, IsNoOpenRelay) {
     const auto bye = [&](std::string_view uri, std::string_view more) {
         return request("BYE " + std::string(uri),

@@ -143,10 +143,10 @@ TEST(Reply, AckIsKnownByItsTag) {
 TEST(Reply, Target) {
     Message message;
     ASSERT_EQ(parse(kInvite, message), Error::kNone);
-    EXPECT_EQ(reply_target(message, kSource), kSource);
+    EXPECT_EQ(reply_target(message, kSource, false), kSource);
     const std::string plain = with(";rport", "");
     ASSERT_EQ(parse(plain, message), Error::kNone);
-    EXPECT_EQ(reply_target(message, kSource).text(), "192.0.2.10:5062");
+    EXPECT_EQ(reply_target(message, kSource, false).text(), "192.0.2.10:5062");
 }
 
 }  // namespace
