@@ -65,6 +65,8 @@ const MacAddress* Network::find_mac(InterfaceIndex interface,
 
 // Shorter prefixes first, and of equal ones the best metric last, as PrefixTrie::insert() needs it.
 void Network::insert_routes() {
+    // The last one stays in the trie. Of equals that is the first, as in the kernel.
+    std::reverse(state_.routes.begin(), state_.routes.end());
     std::stable_sort(state_.routes.begin(), state_.routes.end(),
                      [](const RouteEntry& a, const RouteEntry& b) {
                          if (a.prefix.length != b.prefix.length) {

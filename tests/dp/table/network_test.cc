@@ -89,6 +89,14 @@ TEST(Network, ResolvesByLongestPrefixThenNeighbour) {
     EXPECT_EQ(network->resolve(IpAddress()).interface, kNoInterface);
 }
 
+// As the kernel does, which otherwise would send its probes elsewhere than we the calls.
+TEST(Network, OfEqualRoutesTheFirstOneLeads) {
+    NetworkState state = two_ports();
+    for (const char* gateway : {"10.77.0.201", "10.77.0.202"})
+        state.routes.push_back({*Prefix::parse("198.51.100.0/24"), 0, at(gateway), 7});
+    EXPECT_EQ(Network::build(state)->resolve(at("198.51.100.1")).neighbour, at("10.77.0.201"));
+}
+
 TEST(Network, KnowsItsAddressesAndInterfaces) {
     const auto network = Network::build(two_ports());
     for (const char* ours : {"10.77.0.1", "fd77::1", "10.88.0.1", "10.99.0.1"}) {
