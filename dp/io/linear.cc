@@ -33,6 +33,15 @@ rte_mbuf* take_jumbo(const MbufPool& jumbos) noexcept {
     return mbuf;
 }
 
+rte_mbuf* give_back_jumbo(rte_mbuf* jumbo, const MbufPool& frames) noexcept {
+    if (jumbo->data_len > kFrameRoom) return jumbo;
+    rte_mbuf* const small = rte_pktmbuf_alloc(frames.get());
+    if (small == nullptr) return jumbo;
+    copy_segments(jumbo, small);
+    rte_pktmbuf_free(jumbo);
+    return small;
+}
+
 rte_mbuf* make_linear(rte_mbuf* mbuf, const MbufPool& frames, const MbufPool& jumbos) noexcept {
     const std::size_t size = bytes_in(mbuf);
     rte_mbuf* whole = nullptr;

@@ -28,6 +28,7 @@ namespace {
 constexpr std::int64_t kTwinPollUs = 20;       // how often a busy worker asks the kernel's side
 constexpr std::int64_t kSleepMaxUs = 100'000;  // every device rings: only time-outs need turns
 constexpr std::size_t kTransactionBucketsAtOnce = 8;  // in a turn, once a millisecond
+constexpr std::size_t kReplyGrowth = 256;             // room behind a request that we may answer
 constexpr std::uint64_t kQuietTurnsMax = 4096;        // idle turns that may wait to be counted
 
 // The device's two bits, side by side, are our numbers.
@@ -336,6 +337,14 @@ rte_mbuf* Worker::Impl::reassemble(rte_mbuf* mbuf, net::Packet& packet) noexcept
     if (whole == nullptr) return drop(nullptr, core::DropReason::kNoMbuf), nullptr;
     packet = lend(whole);
     if (!reassembler.take(packet)) return drop(whole, core::DropReason::kTooBig), nullptr;
+    if (packet.length + kReplyGrowth > kFrameRoom) return whole;
+    adopt(whole, packet);
+    whole = give_back_jumbo(whole, *devices.frames);
+    net::Packet moved = lend(whole);
+    moved.device = packet.device;
+    moved.vlan = packet.vlan;
+    moved.udp_checksum = packet.udp_checksum;
+    packet = moved;
     return whole;
 }
 

@@ -113,6 +113,7 @@ bool Worker::Impl::inject_one(table::InterfaceIndex out, const table::Tables& ta
         rte_pktmbuf_free(mbuf);
         return false;
     }
+    if (!small) mbuf = give_back_jumbo(mbuf, *devices.frames);
     tx[interface.device].add(mbuf, {TxKind::kInjected}, counts);
     return true;
 }
