@@ -104,8 +104,9 @@ struct Store::Impl {
 };
 
 Status Store::Impl::open_file(Mode mode) {
-    const int flags =
-        mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    const int flags = mode == Mode::kReadOnly    ? SQLITE_OPEN_READONLY
+                      : mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                                 : SQLITE_OPEN_READWRITE;
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
     db.reset(raw);

@@ -28,11 +28,12 @@ Result<std::string> sqlite_path(std::string_view db_url);
 
 class Store {
 public:
-    enum class Mode { kReadOnly, kReadWrite };
+    enum class Mode { kReadOnly, kExisting, kReadWrite };
 
     // kReadWrite creates the file (its folder must exist) and the tables `version` and `dispatcher`
-    // where they are missing. Fails on a table_version other than 1..4. A database that may only be
-    // read is opened read-only when nothing has to be created.
+    // where they are missing; kExisting creates nothing, but is read in any journal mode. Fails on
+    // a table_version other than 1..4. A database that may only be read is opened read-only when
+    // nothing has to be created.
     static Result<Store> open(const DispatcherConfig& config, Mode mode);
     Store(Store&&) noexcept;
     Store& operator=(Store&&) noexcept;

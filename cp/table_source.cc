@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "cp/log.h"
 #include "cp/tables_builder.h"
 
 namespace lb::cp {
@@ -61,7 +62,8 @@ private:
 
 Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
                                                  Dispatcher& dispatcher, bool all_or_nothing) {
-    const auto rows = load_rows(config);
+    // A reload of what is not there would take all destinations away.
+    const auto rows = load_rows(config, all_or_nothing ? IfMissing::kFail : IfMissing::kCreate);
     if (!rows) return failed(rows.error());
     Known known;
     const auto ask_together = [&](std::span<const DestinationUri> uris) {
@@ -112,6 +114,7 @@ Resolver TableSource::resolver(const DispatcherConfig& config) {
 void TableSource::refresh(const DispatcherConfig& config, std::function<Dispatcher&()> find,
                           std::function<void()> changed) {
     if (!stale_.empty() || asking_ != 0) return;  // the round before is not over
+    keeping_ = false;
     for (const DestinationSet& set : find().sets()) {
         for (const Destination& member : set.members) {
             const bool fixed = (member.configured_flags & table::kNoDns) != 0 ||
@@ -138,7 +141,15 @@ void TableSource::refresh_next(bool services, const std::function<Dispatcher&()>
             if (!*alive) return;
             --asking_;
             const Destination* now = find().find(id);
-            if (now != nullptr && now->endpoints != EndpointList(endpoints)) {
+            // Nothing comes of a name server that is silent, or has forgotten the name: what was
+            // known goes on, as in Kamailio.
+            const bool keeps = endpoints.empty() && now != nullptr && !now->endpoints.empty();
+            if (keeps && !std::exchange(keeping_, true)) {
+                log(LogLevel::kWarning, "dns.no_answer",
+                    {{"host", std::string(now->host())},
+                     {"text", "keeps its addresses, and so does any other name like it"}});
+            }
+            if (now != nullptr && !keeps && now->endpoints != EndpointList(endpoints)) {
                 find().resolved(id, endpoints);
                 changed();
             }

@@ -35,7 +35,8 @@ public:
     TableSource(const TableSource&) = delete;
     TableSource& operator=(const TableSource&) = delete;
 
-    // Reads the rows and loads them; see Dispatcher::load().
+    // Reads the rows and loads them; see Dispatcher::load(). Without `all_or_nothing`, at the
+    // start, a missing database is made.
     Result<Dispatcher::LoadReport> load(const DispatcherConfig& config, Dispatcher& dispatcher,
                                         bool all_or_nothing);
 
@@ -59,6 +60,7 @@ private:
     const std::chrono::milliseconds names_limit_;
     std::deque<table::DestinationId> stale_;  // to be refreshed
     std::size_t asking_ = 0;
+    bool keeping_ = false;  // an answer of this round was empty, which is said once
     std::shared_ptr<bool> alive_;
 };
 

@@ -74,9 +74,10 @@ Status check(const std::vector<table::Listener>& listeners, std::size_t services
 
 }  // namespace
 
-Result<RowTable> load_rows(const DispatcherConfig& config) {
+Result<RowTable> load_rows(const DispatcherConfig& config, IfMissing missing) {
     if (config.db_url.empty()) return load_list_file(config.list_file);
-    auto store = Store::open(config, Store::Mode::kReadWrite);
+    auto store = Store::open(
+        config, missing == IfMissing::kCreate ? Store::Mode::kReadWrite : Store::Mode::kExisting);
     if (!store) return failed(std::move(store).error());
     return store->table();
 }

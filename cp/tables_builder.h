@@ -13,8 +13,10 @@
 
 namespace lb::cp {
 
-// The rows of the source that `config` names: database or list file.
-Result<RowTable> load_rows(const DispatcherConfig& config);
+// The rows of the source that `config` names: database or list file. A database or table that is
+// missing is an error, or made, empty, for a daemon that starts.
+enum class IfMissing : bool { kFail, kCreate };
+Result<RowTable> load_rows(const DispatcherConfig& config, IfMissing missing = IfMissing::kFail);
 
 // What [dispatcher] asks of the model; `socket` attributes are checked against the listeners of
 // `config`, which is copied.

@@ -217,6 +217,10 @@ TEST_F(StoreTest, ADroppedTableIsReported) {
     const auto got = store->rows();
     ASSERT_FALSE(got);
     EXPECT_NE(got.error().message.find("no such table: dispatcher"), std::string::npos);
+
+    auto again = open(Store::Mode::kExisting);
+    ASSERT_TRUE(again);
+    EXPECT_FALSE(again->rows()) << "it is not made anew";
 }
 
 TEST_F(StoreTest, AViewHasRowsWithoutIds) {

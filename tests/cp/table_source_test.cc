@@ -129,6 +129,39 @@ TEST_F(TableSourceTest, ANameThatIsGoneIsNotKept) {
     EXPECT_FALSE(again.load(config_, *dispatcher_, true)) << "the server says that there is none";
 }
 
+TEST_F(TableSourceTest, ASilentNameServerTakesNoAddressAway) {
+    server_.a("gw.example", "192.0.2.1");
+    ASSERT_TRUE(load("1 sip:gw.example\n", true));
+    server_.be_silent(true);
+    DnsOptions options;
+    options.servers = {{*IpAddress::parse("127.0.0.1"), server_.port()}};
+    options.timeout_ms = 50;
+    options.tries = 1;
+    Dns forgetful(io_, options);
+    TableSource again(forgetful);
+    unsigned changes = 0;
+    again.refresh(
+        config_, [this]() -> Dispatcher& { return *dispatcher_; }, [&] { ++changes; });
+    for (int turns = 0; turns < 10; ++turns) {
+        io_.restart();
+        io_.run_one_for(milliseconds(50));
+    }
+    EXPECT_EQ(changes, 0U);
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.1:5060"));
+}
+
+TEST_F(TableSourceTest, AReloadMakesNoDatabase) {
+    std::filesystem::remove(file_);
+    config_.list_file.clear();
+    config_.db_url = "sqlite://" + file_.string();
+    const auto missing = source_->load(config_, *dispatcher_, true);
+    ASSERT_FALSE(missing);
+    EXPECT_THAT(missing.error().message, testing::HasSubstr("unable to open database file"));
+    EXPECT_FALSE(std::filesystem::exists(file_));
+    EXPECT_TRUE(source_->load(config_, *dispatcher_, false)) << "a start makes it";
+    EXPECT_TRUE(source_->load(config_, *dispatcher_, true)) << "now it is there";
+}
+
 TEST_F(TableSourceTest, NamesAreLookedUpAgain) {
     config_.ds_dns_ttl = 1;
     server_.a("gw.example", "192.0.2.1", 1);
