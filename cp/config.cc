@@ -319,8 +319,7 @@ void read_rpc(Section& in, RpcConfig& out) {
     in.take("binrpc", out.binrpc);
     check_rpc_addresses(in, "binrpc", out.binrpc, {"unix:", "unixs:", "unixd:", "udp:", "tcp:"});
     in.take("jsonrpc", out.jsonrpc);
-    check_rpc_addresses(in, "jsonrpc", out.jsonrpc,
-                        {"fifo:", "unix:", "unixs:", "unixd:", "udp:", "tcp:"});
+    check_rpc_addresses(in, "jsonrpc", out.jsonrpc, {"fifo:", "unixd:"});
     in.take("mode", out.mode, {0, 0777});
     in.take("owner", out.owner);
     in.take("group", out.group);

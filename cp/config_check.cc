@@ -8,6 +8,7 @@
 
 #include "cp/socket_text.h"
 #include "dp/base/limits.h"
+#include "dp/table/pvar.h"
 
 namespace lb::cp {
 namespace {
@@ -172,6 +173,9 @@ void check_socket(const Config& config, const char* key, const std::string& text
 }
 
 void check_dispatcher(Config& config, ConfigLog& log) {
+    if (const auto program = table::PvarProgram::compile(config.dispatcher.hash_pvar); !program) {
+        log.fail(config.dispatcher.line, "dispatcher.hash_pvar", program.error().message);
+    }
     DispatcherConfig& d = config.dispatcher;
     if (!d.db_url.empty() && !d.list_file.empty()) {
         log.warn(d.line, "dispatcher.list_file", "ignored, because db_url is set");

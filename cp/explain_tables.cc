@@ -10,6 +10,7 @@
 #include "cp/secret_file.h"
 #include "cp/tables_builder.h"
 #include "dp/table/call_load.h"
+#include "dp/table/pvar.h"
 
 namespace lb::cp {
 namespace {
@@ -126,7 +127,11 @@ Result<Config> offline_config(const OfflineSource& source) {
         config->dispatcher.list_file = source.list_file;
     }
     if (source.flags) config->dispatcher.flags = *source.flags;
-    if (source.hash_pvar) config->dispatcher.hash_pvar = *source.hash_pvar;
+    if (source.hash_pvar) {
+        const auto program = table::PvarProgram::compile(*source.hash_pvar);
+        if (!program) return failed(program.error());
+        config->dispatcher.hash_pvar = *source.hash_pvar;
+    }
     if (source.use_default) config->dispatcher.use_default = *source.use_default;
     if (!source.algorithm.empty()) {
         if (Status set = set_algorithm(*config, source.algorithm); !set) return failed(set.error());
