@@ -263,7 +263,8 @@ struct BinrpcServer::Impl : std::enable_shared_from_this<Impl> {
 
     // A piece of a long list; true when it is complete. One list at a time, as each takes memory.
     bool write_list(Connection& connection) {
-        if (lister == nullptr) lister = &connection;
+        // Whoever does not read what came before keeps nobody else from his list.
+        if (lister == nullptr && connection.pending() == 0) lister = &connection;
         if (lister != &connection) return false;
         if (!connection.list->step(control.dispatcher(), connection.output)) return false;
         connection.list.reset();

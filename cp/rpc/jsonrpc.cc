@@ -7,6 +7,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // params given as an object count in their order
 
+// Names in one document: an object looks each of its names up among those before.
+constexpr std::size_t kNamesMax = 1024;
 constexpr std::size_t kMessageMax = 127;  // fault texts longer than this are cut
 
 Param param_of(const Json& json) {
@@ -117,9 +119,13 @@ std::size_t first_document(std::string_view text) noexcept {
 std::optional<JsonRequest> parse_json_request(std::string_view text) {
     const std::size_t length = first_document(text);
     if (length == 0) return std::nullopt;
+    std::size_t names = 0;
+    const auto is_kept = [&names](int, Json::parse_event_t event, const Json&) {
+        return event != Json::parse_event_t::key || ++names <= kNamesMax;
+    };
     const Json json = Json::parse(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(length),
-                                  nullptr, false);
-    if (json.is_discarded()) return std::nullopt;
+                                  is_kept, false);
+    if (json.is_discarded() || names > kNamesMax) return std::nullopt;
     JsonRequest request;
     if (!json.is_object()) return request;
     if (const Json* id = member(json, "id")) request.id = id_of(*id);

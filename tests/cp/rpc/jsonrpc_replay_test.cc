@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "cp/rpc/jsonrpc.h"
@@ -124,6 +125,19 @@ void replay(const char* folder, bool pretty) {
 
 TEST(JsonrpcTranscripts, PrettyReplays) { replay("pretty", true); }
 TEST(JsonrpcTranscripts, CompactReplays) { replay("compact", false); }
+
+// An object looks up each of its names among those before.
+TEST(Jsonrpc, ADocumentHasSoManyNames) {
+    const auto with_names = [](int count) {
+        std::string text = R"({"jsonrpc":"2.0","method":"core.version","id":1,"params":{"a":1)";
+        for (int i = 0; i < count; ++i) text += ",\"n" + std::to_string(i) + "\":1";
+        return text + "}}";
+    };
+    EXPECT_TRUE(rpc::parse_json_request(with_names(900)));
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_FALSE(rpc::parse_json_request(with_names(30000)));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+}
 
 TEST(Jsonrpc, FirstDocument) {
     EXPECT_EQ(rpc::first_document("{}"), 2u);
