@@ -31,12 +31,20 @@ Status ApplianceParts::set_up() {
     if (Status open = sockets.listen(kernel_listeners(config)); !open) return open;
 
     calls = make_call_load(config.dispatcher, secret);
-    dispatcher = std::make_unique<Dispatcher>(dispatcher_options(config));
+    dispatcher = std::make_unique<Dispatcher>(model_options(config));
     set_up_publisher();
     set_up_slow_path();
     set_up_tracer();
     set_up_prober();
     return {};
+}
+
+DispatcherOptions ApplianceParts::model_options(const Config& of) const {
+    DispatcherOptions options = dispatcher_options(of);
+    if (calls) {
+        options.load_of = [loads = calls](table::DestinationId id) { return loads->load_of(id); };
+    }
+    return options;
 }
 
 Status ApplianceParts::set_up_data_plane() {

@@ -46,6 +46,8 @@ struct ApplianceParts {
     // Opens devices, twins and sockets and makes the rest; the model is empty and nothing is
     // published yet. The error is a sentence for the operator.
     Status set_up();
+    // What [dispatcher] asks of a model, which also knows the calls of this appliance.
+    DispatcherOptions model_options(const Config& of) const;
     // Another model with the same destinations, made by clone(), and with it a new prober. Not
     // started.
     void replace_dispatcher(std::unique_ptr<Dispatcher> model);

@@ -102,7 +102,6 @@ struct Destination {
     std::int32_t rweight = 0;  // as congestion control has it now
     Latency latency;
     std::uint32_t probing_count = 0;
-    std::uint32_t dlgload = 0;
 
     // What probing alone has learned: the state that a reload goes back to (design.md section 11).
     std::uint32_t learned_flags = 0;

@@ -60,8 +60,9 @@ struct DispatcherOptions {
     bool latency_stats = false;
     bool retain_latency = false;  // ds_retain_latency_stats: over a reload that forgets the rest
     bool call_load = false;       // ds_hash_size > 0: dispatcher.list shows RUNTIME
-    bool newer_output = false;    // compat = "6.1": IDX, IUID, N letter, overload fields
-    std::int32_t latency_alpha = 900;                         // per mille, 5.6 meaning
+    std::function<std::uint32_t(table::DestinationId)> load_of;  // calls; empty: none
+    bool newer_output = false;         // compat = "6.1": IDX, IUID, N letter, overload fields
+    std::int32_t latency_alpha = 900;  // per mille, 5.6 meaning
     std::function<bool(std::string_view)> is_local_socket;    // attr socket; empty: all accepted
     std::function<bool(std::string_view)> is_local_sockname;  // attr sockname; likewise
 };

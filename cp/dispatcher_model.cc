@@ -153,7 +153,6 @@ void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) cons
         next.latency = old.latency;
     }
     if (!options.reload_keeps_state) return;
-    next.dlgload = old.dlgload;
     // A changed row is what the operator wants now; what was set by command is forgotten either
     // way.
     if (next.configured_flags != old.configured_flags) return;

@@ -19,6 +19,7 @@ using probe::Micros;
 
 // Pings that start less than this apart share one wake-up.
 constexpr Micros kWaitMin = probe::kMillisecond;
+constexpr Micros kLatencyPause = probe::kSecond;
 
 Micros now_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
@@ -50,6 +51,14 @@ ProberOptions prober_options(const Config& config) {
     options.route.ds_default_sockname = from.ds_default_sockname;
     options.route.ds_ping_socket = from.ds_ping_socket;
     options.event_command = from.event_command;
+    for (const ServiceConfig& service : config.services) {
+        const auto is_latency = [](const table::Rule& rule) {
+            return rule.algorithm == table::Algorithm::kLatency;
+        };
+        options.latencies_choose =
+            options.latencies_choose || service.algorithm == table::Algorithm::kLatency ||
+            std::any_of(service.rules.begin(), service.rules.end(), is_latency);
+    }
     return options;
 }
 
@@ -63,7 +72,8 @@ struct Prober::Impl final : probe::Targets, probe::Output {
           hook(io, std::move(options.event_command)),
           timer(io),
           master(secret),
-          scheduler(std::move(options.scheduler), secret, std::random_device{}(), now_us()) {}
+          scheduler(std::move(options.scheduler), secret, std::random_device{}(), now_us()),
+          latencies_choose(options.latencies_choose) {}
 
     bool find(probe::TargetId id, probe::Target& target) override {
         const Destination* found = dispatcher.find(table::DestinationId{id});
@@ -105,8 +115,18 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     void with_results(Work&& work) {
         const std::uint64_t version = dispatcher.version();
         work();
-        if (dispatcher.version() != version && owner.on_results) owner.on_results();
+        if ((dispatcher.version() != version || has_new_latencies()) && owner.on_results) {
+            told_latencies = dispatcher.latency_version();
+            told_at = now_us();
+            owner.on_results();
+        }
         arm();
+    }
+
+    // Where they choose the destination the workers get them, though not with each reply.
+    bool has_new_latencies() const {
+        return latencies_choose && dispatcher.latency_version() != told_latencies &&
+               now_us() - told_at >= kLatencyPause;
     }
 
     void arm() {
@@ -146,6 +166,9 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     probe::Scheduler scheduler;
     bool started = false;
     Micros wake_at = INT64_MAX;
+    bool latencies_choose = false;
+    std::uint64_t told_latencies = 0;  // the version of them when on_results was called
+    Micros told_at = 0;
     std::shared_ptr<char> life = std::make_shared<char>();
 };
 
@@ -177,6 +200,7 @@ void Prober::destinations_changed() { impl_->show_targets(); }
 void Prober::reconfigure(ProberOptions options) {
     impl_->route = PingRoute(std::move(options.route));
     impl_->hook.set_command(std::move(options.event_command));
+    impl_->latencies_choose = options.latencies_choose;
     impl_->scheduler.set_options(std::move(options.scheduler), now_us());
     impl_->wake_at = INT64_MAX;
     impl_->show_targets();

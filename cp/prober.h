@@ -27,6 +27,7 @@ struct ProberOptions {
     probe::SchedulerOptions scheduler;
     PingRoute::Options route;
     std::string event_command;
+    bool latencies_choose = false;  // a service or rule asks for algorithm 13
 };
 
 // What the configuration says; listeners are those of its services, in order.

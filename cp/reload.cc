@@ -82,27 +82,33 @@ Status Reload::reload_config() {
     for (const std::string& what : needs_restart(parts_.config, *fresh)) {
         log(LogLevel::kWarning, "config.needs_restart", {{"section", what}});
     }
+    for (const std::string& warning : fresh->warnings) {
+        log(LogLevel::kWarning, "config.warning", {{"text", warning}});
+    }
     Config next = merge_reloadable(parts_.config, std::move(*fresh));
-    if (same_model(parts_.config, next)) return keep_model(std::move(next));
-    return change_model(std::move(next));
+    const bool same = same_model(parts_.config, next);
+    const Status done = same ? keep_model(std::move(next)) : change_model(std::move(next));
+    if (done) set_up_log(parts_.config.log);
+    return done;
 }
 
 Status Reload::keep_model(Config next) {
     std::swap(parts_.config, next);
+    parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
     if (Status loaded = reload_table(); !loaded) {
         std::swap(parts_.config, next);
+        parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
         return loaded;
     }
     if (Status open = parts_.sockets.listen(kernel_listeners(parts_.config)); !open) return open;
     parts_.reconfigure_prober();
-    parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
     return {};
 }
 
 // Listeners or options of the model changed: a new one, which takes over the states as any reload
 // does. Pings under way are forgotten, and rounds begin anew.
 Status Reload::change_model(Config next) {
-    std::unique_ptr<Dispatcher> model = parts_.dispatcher->clone(dispatcher_options(next));
+    std::unique_ptr<Dispatcher> model = parts_.dispatcher->clone(parts_.model_options(next));
     std::swap(parts_.config, next);
     Status applied = load(*model, true);
     if (applied) applied = parts_.sockets.listen(kernel_listeners(parts_.config));

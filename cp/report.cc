@@ -49,20 +49,20 @@ void count_state(SetReport& out, std::uint32_t flags) {
     }
 }
 
-DestinationReport report_of(const Destination& destination, bool newer_output) {
+DestinationReport report_of(const Destination& destination, const DispatcherOptions& options) {
     DestinationReport out;
     out.uri = clean_text(destination.uri);
-    out.state = state_letters(destination.flags, newer_output);
+    out.state = state_letters(destination.flags, options.newer_output);
     out.selectable = is_selectable(destination);
     out.priority = destination.priority;
     out.weight = destination.attrs.weight;
     out.rweight = destination.rweight;
     out.latency = destination.latency;
-    out.calls = destination.dlgload;
+    if (options.load_of) out.calls = options.load_of(destination.id);
     return out;
 }
 
-SetReport report_of(const DestinationSet& set, bool one_by_one, bool newer_output) {
+SetReport report_of(const DestinationSet& set, bool one_by_one, const DispatcherOptions& options) {
     SetReport out;
     out.id = set.id;
     std::map<std::string, unsigned> copies;
@@ -70,7 +70,7 @@ SetReport report_of(const DestinationSet& set, bool one_by_one, bool newer_outpu
         count_state(out, destination.flags);
         if (is_selectable(destination)) ++out.selectable;
         if (!one_by_one) continue;
-        out.destinations.push_back(report_of(destination, newer_output));
+        out.destinations.push_back(report_of(destination, options));
         out.destinations.back().copy = ++copies[out.destinations.back().uri];
     }
     return out;
@@ -126,8 +126,7 @@ Report make_report(const Config& config, Control& control) {
     out.probing_active = control.ping_active() != 0;
     if (out.sets_total <= kSetsShown) {
         for (const DestinationSet& set : dispatcher.sets()) {
-            out.sets.push_back(
-                report_of(set, !out.destinations_left_out(), dispatcher.options().newer_output));
+            out.sets.push_back(report_of(set, !out.destinations_left_out(), dispatcher.options()));
         }
     }
     std::sort(out.sets.begin(), out.sets.end(),

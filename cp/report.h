@@ -32,7 +32,7 @@ struct DestinationReport {
     bool selectable = false;  // in service: not skipped, over UDP, its name resolved
     std::int32_t priority = 0, weight = 0, rweight = 0;
     Latency latency;
-    std::uint32_t calls = 0;  // dlgload
+    std::uint32_t calls = 0;  // as DLGLOAD of dispatcher.list
 };
 
 struct SetReport {

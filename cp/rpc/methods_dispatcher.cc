@@ -133,7 +133,8 @@ Struct listed_destination(const cp::Destination& destination, std::int32_t index
     if (attrs || (newer && mode == ListMode::kFull)) out.add("ATTRS", attrs_of(destination, newer));
     if (options.latency_stats) out.add("LATENCY", latency_of(destination.latency));
     if (options.call_load) {
-        out.add("RUNTIME", Struct{{"DLGLOAD", static_cast<std::int32_t>(destination.dlgload)}});
+        const std::uint32_t load = options.load_of ? options.load_of(destination.id) : 0;
+        out.add("RUNTIME", Struct{{"DLGLOAD", static_cast<std::int32_t>(load)}});
     }
     return out;
 }

@@ -107,6 +107,28 @@ struct ShellTest : ::testing::Test {
     }
 };
 
+// Algorithm 13 goes by them, also while no state changes; but not by each reply.
+TEST_F(ShellTest, TellsOfLatenciesWhereTheyChoose) {
+    load({"sip:127.0.61.1:5060"});
+    prober.start();
+    const auto answer_for_a_while = [&] {
+        for (int turn = 0; turn < 40; ++turn) {
+            run_ms(10);
+            answer_all();
+        }
+    };
+    answer_for_a_while();
+    EXPECT_EQ(state(0), "AP");
+    const int before = batches;
+    answer_for_a_while();
+    EXPECT_EQ(batches, before) << "nobody asks for latencies";
+    ProberOptions options = prober_settings();
+    options.latencies_choose = true;
+    prober.reconfigure(std::move(options));
+    answer_for_a_while();
+    EXPECT_EQ(batches, before + 1);
+}
+
 TEST_F(ShellTest, ProbesAndFeedsTheModel) {
     load({"sip:127.0.61.1:5060", "sip:127.0.61.2:5060"});
     silent = {"127.0.61.2:5060"};
