@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ enum ExitCode : int {
     kUsage = 2,        // wrong words or options; nothing was asked
     kUnreachable = 3,  // no daemon at that socket, or no answer in time
     kBadReply = 4,     // whatever answered is not siplaned
+    kUnwritten = 5,    // standard output took not all of it
 };
 
 // For commands that need more than an RPC answer (cp/local).
@@ -43,7 +45,8 @@ struct Command {
     bool tsv = false;
     bool all = false;
     bool stats = false;
-    bool drain = false;  // drain or undrain; the words say which
+    bool drain = false;    // drain or undrain; the words say which
+    bool literal = false;  // what follows is behind "--"
     bool top = false;
     TopOptions top_options;
     bool trace = false;
@@ -147,9 +150,28 @@ int follow(rpc::Client& client, const Command& command) {
     return last->fault ? print_reply(command, *last) : kOk;
 }
 
+// Behind a method: --help asks about it, and nothing else that begins so is a parameter. The word
+// that is no option, if there is one.
+std::optional<std::string> look_at_options(Command& command) {
+    for (std::size_t i = 1; i < command.words.size() && !command.literal; ++i) {
+        const std::string word = command.words[i];
+        if (word == "--help") {
+            command.words = {"help", command.words[0]};
+            return std::nullopt;
+        }
+        if (word.starts_with("--")) return word;
+    }
+    return std::nullopt;
+}
+
 int run(Command command) {
     translate(command);
     if (is_local(command)) return run_local(command);
+    if (const auto word = look_at_options(command)) {
+        return complain({Errc::kInvalid,
+                         "unknown option " + *word + " (s:" + *word + " is sent as a parameter)"},
+                        kUsage);
+    }
     Result<rpc::Client> client = rpc::Client::connect(command.address, command.timeout_seconds);
     if (!client) {
         const bool usage = client.error().code == Errc::kInvalid;
@@ -255,7 +277,7 @@ void describe(CLI::App& app, Command& command) {
         "  siplanectl help METHOD      what a method does\n"
         "Parameters that look like numbers are sent as numbers; s:5 is the text 5.\n"
         "Exit status: 0 answered, 1 answered with a fault, 2 wrong usage, 3 no answer,\n"
-        "4 the answer is not siplaned's.");
+        "4 the answer is not siplaned's, 5 the output could not be written.");
     app.prefix_command();
 }
 
@@ -269,6 +291,7 @@ int main_of(int argc, char** argv) {
     command.json =
         std::erase(command.words, "--json") > 0 || command.json;  // also behind the method
     if (!command.words.empty() && command.words[0] == "--") {
+        command.literal = true;
         command.words.erase(command.words.begin());
     }
     const bool option = !command.words.empty() && command.words[0].starts_with("-");
@@ -281,7 +304,13 @@ int main_of(int argc, char** argv) {
     return run(std::move(command));
 }
 
+// What was asked for and could not be written was not got.
+int status_of_output(int status) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+    return complain({Errc::kUnavailable, "the output could not be written"}, kUnwritten);
+}
+
 }  // namespace
 }  // namespace lb::cli
 
-int main(int argc, char** argv) { return lb::cli::main_of(argc, argv); }
+int main(int argc, char** argv) { return lb::cli::status_of_output(lb::cli::main_of(argc, argv)); }
