@@ -156,7 +156,7 @@ std::optional<std::string> look_at_options(Command& command) {
     for (std::size_t i = 1; i < command.words.size() && !command.literal; ++i) {
         const std::string word = command.words[i];
         if (word == "--help") {
-            command.words = {"help", command.words[0]};
+            command.words = {"system.methodHelp", command.words[0]};
             return std::nullopt;
         }
         if (word.starts_with("--")) return word;
