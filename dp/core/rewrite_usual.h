@@ -16,10 +16,12 @@ namespace lb::core {
 
 inline constexpr std::int32_t kMaxForwards = 70;
 
-// What says in the branch that replies have to go to that port at the source address.
+// What says in the branch that replies have to go to that port at the source address, from the
+// listener that the request came to.
 inline std::uint64_t branch_mac(const Context& context, std::uint16_t port) noexcept {
     return sip::reply_mac(context.tables.secret, context.transaction,
-                          context.frame().source.address, port);
+                          context.frame().source.address, port) ^
+           context.entrance().listener->mark;
 }
 
 inline Parts parts_of(const sip::Message& message, bool pops_route) noexcept {

@@ -47,7 +47,8 @@ namespace {
 
 table::ListenerIndex outgoing_listener(const Context& context, table::ListenerIndex forced,
                                        const IpAddress& target, const table::Hop& hop) noexcept {
-    const bool usual = forced == table::kNoListener && hop.interface == context.interface &&
+    const bool usual = (forced == table::kNoListener || forced == context.listener) &&
+                       hop.interface == context.interface &&
                        context.frame().target.address.family() == target.family();
     if (usual) [[likely]]
         return context.listener;
@@ -219,6 +220,15 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
            table::kNoListener;
 }
 
+// The listener that the request came to, as our branch of it says. kNoListener: it is not ours, or
+// for a reply to another target, or that listener is no more.
+table::ListenerIndex listener_in_branch(const Context& context, std::string_view branch,
+                                        const Endpoint& target) noexcept {
+    const std::uint64_t likely = context.entrance().listener->mark;
+    const std::uint64_t mark = sip::read_relay_mark(context.tables.secret, branch, target, likely);
+    return mark == likely ? context.listener : context.dispatch().find_marked_listener(mark);
+}
+
 [[gnu::noinline]] Verdict relay_reply(Context& context) noexcept {
     const sip::Via& top = context.message().top_via;
     const Secret& secret = context.tables.secret;
@@ -233,12 +243,12 @@ bool is_own_via(const Context& context, const sip::Via& via) noexcept {
     if (!sip::find_second_via(context.message(), second)) return drop(DropReason::kNoReplyRoute);
     Endpoint target;
     if (!sip::find_reply_endpoint(second, target)) return drop(DropReason::kBadNextHop);
-    if (!sip::check_relay_branch(secret, top.branch, target)) return drop(DropReason::kBadBranch);
+    const table::ListenerIndex came_by = listener_in_branch(context, top.branch, target);
+    if (came_by == table::kNoListener) return drop(DropReason::kBadBranch);
 
     const table::Hop& hop = context.network().resolve(target.address, context.scratch.hop);
     if (hop.interface == table::kNoInterface) return drop(DropReason::kNoRoute);
-    const table::ListenerIndex out =
-        outgoing_listener(context, table::kNoListener, target.address, hop);
+    const table::ListenerIndex out = outgoing_listener(context, came_by, target.address, hop);
     if (out == table::kNoListener) return drop(DropReason::kNoRoute);
 
     const std::string_view via = own_via(context.message());

@@ -15,7 +15,7 @@ struct Top {
     const table::TopText* prepared;
     std::size_t size;
     std::uint64_t cookie;   // sip::dialog_cookie(); read if a route is written
-    std::uint64_t mac = 0;  // of the branch: sip::reply_mac()
+    std::uint64_t mac = 0;  // of the branch: sip::reply_mac(), and the mark of `in`
     bool max_forwards;
     bool record_route;
     bool path;

@@ -101,12 +101,18 @@ void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out)
     write_branch(kRelayBranch, transaction, mac, out);
 }
 
-bool check_relay_branch(const Secret& secret, std::string_view branch,
-                        const Endpoint& reply_to) noexcept {
-    if (!is_branch_with(kRelayBranch, branch)) return false;
-    const char* const digits = branch.data() + kRelayBranch.size();
-    const std::uint64_t transaction = guess_hex64(digits);
-    return is_hex128(transaction, reply_mac(secret, transaction, reply_to), digits);
+std::uint64_t read_relay_mark(const Secret& secret, std::string_view branch,
+                              const Endpoint& reply_to, std::uint64_t likely) noexcept {
+    if (!is_branch_with(kRelayBranch, branch)) return 0;
+    const std::string_view digits = branch.substr(kRelayBranch.size());
+    std::uint64_t transaction = guess_hex64(digits.data());
+    const std::uint64_t mac = reply_mac(secret, transaction, reply_to);
+    if (is_hex128(transaction, mac ^ likely, digits.data())) [[likely]]
+        return likely;
+    std::uint64_t marked = 0;
+    const bool ours =
+        parse_hex64(digits.substr(0, 16), transaction) && parse_hex64(digits.substr(16), marked);
+    return ours ? marked ^ mac : 0;
 }
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept {

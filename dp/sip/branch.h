@@ -7,7 +7,9 @@
 //   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction; proves
 //   nothing,
 //                                since whoever knows a transaction's branch may repeat it anyway
-//                             R: 16 hex digits over T and where the reply has to go next, a MAC
+//                             R: 16 hex digits over T and where the reply has to go next, a MAC,
+//                                exclusive or the mark of the listener that the request came to:
+//                                the reply leaves from there (RFC 3581 4)
 //   probe:  z9hG4bKsp<N><M>   N: 16 hex digits, the prober's transaction number, M: MAC over N
 
 #include <cstdint>
@@ -61,14 +63,17 @@ inline std::uint64_t reply_mac(const Secret& secret, std::uint64_t transaction,
                                const Endpoint& reply_to) noexcept {
     return reply_mac(secret, transaction, reply_to.address, reply_to.port);
 }
-// `mac`: what reply_mac() gave. REQUIRES: kBranchSize writable chars.
+// `mac`: what reply_mac() gave, exclusive or the mark. REQUIRES: kBranchSize writable chars.
 void write_relay_branch(std::uint64_t transaction, std::uint64_t mac, char* out) noexcept;
 inline void write_relay_branch(const Secret& secret, std::uint64_t transaction,
-                               const Endpoint& reply_to, char* out) noexcept {
-    write_relay_branch(transaction, reply_mac(secret, transaction, reply_to), out);
+                               const Endpoint& reply_to, std::uint64_t mark, char* out) noexcept {
+    write_relay_branch(transaction, reply_mac(secret, transaction, reply_to) ^ mark, out);
 }
-bool check_relay_branch(const Secret& secret, std::string_view branch,
-                        const Endpoint& reply_to) noexcept;
+// The mark in a branch of ours whose reply goes to `reply_to`; `likely`: what to try first. 0 if it
+// does not look like ours. If we did not write it, or for a reply to go elsewhere, any number comes
+// out: a mark that nobody has proves as much.
+std::uint64_t read_relay_mark(const Secret& secret, std::string_view branch,
+                              const Endpoint& reply_to, std::uint64_t likely) noexcept;
 
 void write_probe_branch(const Secret& secret, std::uint64_t number, char* out) noexcept;
 // What check_probe_branch() asks once the size and the prefix are right.

@@ -3,8 +3,18 @@
 #include <algorithm>
 
 #include "dp/base/assert.h"
+#include "dp/base/bytes.h"
+#include "dp/base/keyed_hash.h"
 
 namespace lb::table {
+
+std::uint64_t listener_mark(const Endpoint& endpoint) noexcept {
+    std::array<std::uint8_t, 18> bytes{};
+    std::copy_n(endpoint.address.data(), endpoint.address.size(), bytes.data());
+    store_be16(bytes.data() + 16, endpoint.port);
+    const std::uint64_t mark = siphash_2_4({0, endpoint.address.size()}, bytes);
+    return mark != 0 ? mark : 1;
+}
 
 void Listener::compose_texts() {
     const std::string number(16, '0');

@@ -56,6 +56,7 @@ struct Listener {
     Endpoint endpoint;
     std::string name;           // sockname
     std::uint32_t service = 0;  // index in Dispatch::services
+    std::uint64_t mark = 0;     // listener_mark(), set by Dispatch::build()
     std::string via;            // "Via: SIP/2.0/UDP 10.77.0.1:5061;branch=", port left out if 5060
     std::string
         record_route_uri;  // "<sip:10.77.0.1:5061" : what opens our Record-Route and Path value
@@ -68,6 +69,9 @@ struct Listener {
     std::array<std::array<TopText, 2>, 2> tops;
     void compose_texts();
 };
+// What says in a branch of ours which listener the request came to. The same on every node and in
+// every version, since branches outlive both; no secret. Never 0, which says nothing.
+std::uint64_t listener_mark(const Endpoint& endpoint) noexcept;
 inline constexpr std::string_view kBranchBegin = "z9hG4bKsl";
 inline constexpr std::string_view kRecordRoute = "Record-Route: ";
 inline constexpr std::string_view kRecordRouteCookie = ";sl=";

@@ -91,8 +91,9 @@ struct Frame {
 
     PvarProgram hash_program;
     EndpointIndex listener_index;
-    NumberIndex set_index;             // id to index
-    std::vector<std::uint32_t> parts;  // PlanParts, by set
+    std::vector<std::pair<std::uint64_t, ListenerIndex>> marks;  // of the listeners, sorted
+    NumberIndex set_index;                                       // id to index
+    std::vector<std::uint32_t> parts;                            // PlanParts, by set
 
     explicit Frame(Dispatch::Input& input);
     SetPlan::Context context(std::size_t set) const {
@@ -115,9 +116,13 @@ Frame::Frame(Dispatch::Input& input)
       parts(input.sets.size(), 0) {
     if (auto program = PvarProgram::compile(select.hash_pvar)) hash_program = *std::move(program);
     for (std::uint32_t i = 0; i < listeners.size(); ++i) {
-        listeners[i].compose_texts();
-        listener_index.insert(listeners[i].endpoint, i);
+        Listener& listener = listeners[i];
+        listener.compose_texts();
+        listener.mark = listener_mark(listener.endpoint);
+        marks.emplace_back(listener.mark, static_cast<ListenerIndex>(i));
+        listener_index.insert(listener.endpoint, i);
     }
+    std::sort(marks.begin(), marks.end());
     for (std::uint32_t i = 0; i < input.sets.size(); ++i) {
         set_index.insert(static_cast<std::uint32_t>(input.sets[i].id), i);
     }
@@ -342,6 +347,12 @@ std::unique_ptr<const Dispatch> Dispatch::with_changed(const Dispatch& previous,
 SetList Dispatch::sets() const noexcept { return SetList(impl_->sets); }
 const SelectOptions& Dispatch::select_options() const noexcept { return impl_->frame->select; }
 Origin Dispatch::origin() const noexcept { return impl_->origin; }
+
+ListenerIndex Dispatch::find_marked_listener(std::uint64_t mark) const noexcept {
+    const auto& marks = impl_->frame->marks;
+    const auto at = std::lower_bound(marks.begin(), marks.end(), std::pair{mark, ListenerIndex{0}});
+    return at != marks.end() && at->first == mark ? at->second : kNoListener;
+}
 
 const Set* Dispatch::find_set(std::int32_t id) const noexcept {
     const std::uint32_t index = impl_->frame->set_index.find(static_cast<std::uint32_t>(id));

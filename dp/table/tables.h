@@ -150,6 +150,8 @@ public:
         static_assert(kNoListener == static_cast<ListenerIndex>(EndpointIndex::kNone));
         return static_cast<ListenerIndex>(hot_.listener_index->find(endpoint));
     }
+    // By its listener_mark(). kNoListener if nobody has it. Cost: O(log listeners).
+    ListenerIndex find_marked_listener(std::uint64_t mark) const noexcept;
     const Set* find_set(std::int32_t id) const noexcept;
     // find_set(services()[service].set), known since build(). REQUIRES: service <
     // services().size().

@@ -115,7 +115,7 @@ void BM_RelayBranch(benchmark::State& state) {
     const Endpoint endpoint = *Endpoint::parse("192.0.2.10:5062");
     std::array<char, kBranchSize> branch;
     for (auto _ : state) {
-        write_relay_branch(secret, 0x0123456789abcdef, endpoint, branch.data());
+        write_relay_branch(secret, 0x0123456789abcdef, endpoint, 1, branch.data());
         benchmark::DoNotOptimize(branch);
     }
 }

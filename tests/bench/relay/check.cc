@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "dp/sip/branch.h"
+#include "dp/table/dispatch.h"
 #include "tests/bench/relay/defragment.h"
 #include "tests/bench/relay/workload.h"
 #include "tests/support/dispatcher_hash_twin.h"
@@ -112,7 +113,9 @@ Wrong check_via(const Sip& in, const Sip& out) {
                                : theirs.port.empty()
                                    ? kSipPort
                                    : static_cast<std::uint16_t>(std::stoi(theirs.port));
-    if (!sip::check_relay_branch(bench_secret(), own.branch, {in.datagram.source, port})) {
+    const std::uint64_t mark = table::listener_mark({in.datagram.target, kSipPort});
+    if (sip::read_relay_mark(bench_secret(), own.branch, {in.datagram.source, port}, mark) !=
+        mark) {
         return "our branch: " + own.branch;
     }
     return {};

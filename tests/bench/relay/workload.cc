@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "dp/sip/branch.h"
+#include "dp/table/dispatch.h"
 
 namespace lb::bench {
 namespace {
@@ -128,9 +129,11 @@ std::string registration(const Call& call) {
 std::string reply(const Call& call, std::string_view status, std::string_view method,
                   std::size_t body, std::uint64_t transaction) {
     const IpAddress client = *IpAddress::parse(call.client);
+    const std::string service(call.ipv6 ? kService6 : kService4);
+    const std::uint64_t mark = table::listener_mark({*IpAddress::parse(service), kSipPort});
     char branch[sip::kBranchSize];
-    sip::write_relay_branch(bench_secret(), transaction, {client, kSipPort}, branch);
-    const std::string own = bracketed(std::string(call.ipv6 ? kService6 : kService4));
+    sip::write_relay_branch(bench_secret(), transaction, {client, kSipPort}, mark, branch);
+    const std::string own = bracketed(service);
     std::string text = "SIP/2.0 " + std::string(status) + "\r\nVia: SIP/2.0/UDP " + own +
                        ";branch=" + std::string(branch, sip::kBranchSize) + "\r\n";
     text += "Via: SIP/2.0/UDP " + bracketed(call.client) + ":5060;received=" + call.client +

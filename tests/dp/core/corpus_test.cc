@@ -53,7 +53,8 @@ protected:
             target = sip::reply_endpoint(message.top_via);
         }
         char branch[sip::kBranchSize];
-        sip::write_relay_branch(appliance_.tables.secret, 7, target.value_or(Endpoint{}), branch);
+        sip::write_relay_branch(appliance_.tables.secret, 7, target.value_or(Endpoint{}),
+                                table::listener_mark(test::at("10.77.0.1:5060")), branch);
         const std::size_t header = static_cast<std::size_t>(message.header.data() - text.data());
         text.insert(header, "Via: SIP/2.0/UDP 10.77.0.1;branch=" +
                                 std::string(branch, sizeof branch) + "\r\n");

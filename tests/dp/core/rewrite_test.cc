@@ -145,7 +145,7 @@ std::string RewriteTest::make_reply(const std::string& source) {
     text += one_of({"Via: ", "v:", "VIA :  "});
     std::array<char, sip::kBranchSize> branch;
     sip::write_relay_branch(appliance_.tables.secret, random_(), test::at("10.77.0.9:5060"),
-                            branch.data());
+                            table::listener_mark(test::at("10.77.0.1:5060")), branch.data());
     text += "SIP/2.0/UDP 10.77.0.1;branch=" + std::string(branch.data(), branch.size());
     if (random_() % 16 == 0) text += ";x=1";
     text += one_of({", ", "\r\nVia: ", "\r\nVia: ", "\r\n \r\nVia: ", "\r\n ,"});

@@ -170,6 +170,41 @@ TEST_F(RouteTest, RelaysTheReplyToWhereTheRequestCameFrom) {
     EXPECT_EQ(header(reply, "Via", 1), "(absent)");
 }
 
+// RFC 3581 4: whatever port of ours the request came to, whichever interface it left by.
+TEST_F(RouteTest, RepliesLeaveFromWhereTheRequestCameTo) {
+    const auto core = appliance.add_interface("core", {"10.88.0.1/24", "fd88::1/64"});
+    appliance.listen("10.77.0.1:5070", 0);
+    appliance.listen("10.88.0.1:5060", 0);
+    const table::ListenerIndex forced = appliance.listen("10.77.0.1:5090", 0);
+    appliance.add_neighbour("10.88.0.101", core);
+    appliance.dispatch.sets.clear();
+    for (const bool same_interface : {false, true}) {
+        SCOPED_TRACE(same_interface);
+        const std::string backend = same_interface ? std::string(kBackend) : "10.88.0.101:5060";
+        appliance.dispatch.sets.clear();
+        appliance.add_set(1, {backend});
+        if (same_interface) appliance.dispatch.sets[0].members[0].listener = forced;
+        appliance.build();
+        for (const char* service : {"10.77.0.1:5060", "10.77.0.1:5070"}) {
+            const Outcome sent = appliance.receive("10.77.0.9:40000", service, invite());
+            ASSERT_EQ(sent.verdict.action, Action::kForward);
+            EXPECT_EQ(sent.source, test::at(same_interface ? "10.77.0.1:5090" : "10.88.0.1:5060"));
+            const Outcome reply =
+                appliance.receive(backend, sent.source.text(), reply_to(sent, "180 Ringing"));
+            ASSERT_EQ(reply.verdict.action, Action::kForward) << service;
+            EXPECT_EQ(reply.source, test::at(service));
+            EXPECT_EQ(reply.target, test::at("10.77.0.9:40000"));
+        }
+    }
+    // Of a listener that is no more.
+    const Outcome sent = appliance.receive("10.77.0.9:40000", "10.77.0.1:5070", invite());
+    appliance.dispatch.listeners[2].endpoint.port = 5071;
+    appliance.build();
+    const Outcome late = appliance.receive(kBackend, "10.77.0.1:5090", reply_to(sent, "200 OK"));
+    EXPECT_EQ(late.verdict.action, Action::kDrop);
+    EXPECT_EQ(late.verdict.reason, DropReason::kBadBranch);
+}
+
 TEST_F(RouteTest, DropsForgedReplies) {
     const Outcome sent = appliance.receive(kClient, kService, invite());
     const std::string good = reply_to(sent, "200 OK");
