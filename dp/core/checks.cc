@@ -31,8 +31,7 @@ Answer check_request(const Context& context) noexcept {
     if (!request_uri.headers.empty()) return {400, "Bad Request", {}};
     if (message.max_forwards_value == 0) return {483, "Too Many Hops", {}};
     // Neither CANCEL nor ACK is refused for it (RFC 3261 8.2.2.3).
-    if (message.proxy_require.present() && message.method != sip::Method::kCancel &&
-        message.method != sip::Method::kAck) {
+    if (message.proxy_require.present() && !message.follows_invite()) {
         context.scratch.edits.clear();
         char* const text = context.scratch.edits.room(message.proxy_require.value.size() + 16);
         if (text == nullptr) return {400, "Bad Request", {}};

@@ -225,7 +225,7 @@ const SetPlan& plan_for(const Question& question) noexcept {
 }
 
 bool needs_memory(const Question& question) noexcept {
-    return !table::is_function_of_message(question.algorithm) ||
+    return question.remember || !table::is_function_of_message(question.algorithm) ||
            question.dispatch.plan(question.set).for_dialogs() != nullptr ||
            (question.algorithm == Algorithm::kHashPvar &&
             !question.dispatch.hash_program().same_in_transaction());
@@ -236,9 +236,7 @@ bool needs_memory(const Question& question) noexcept {
 // another one may take it.
 bool may_follow(const sip::Message& message, const table::Member& member) noexcept {
     if (member.endpoint.address.is_none()) return false;
-    const bool belongs =
-        message.method == sip::Method::kCancel || message.method == sip::Method::kAck;
-    return belongs || (member.flags & table::kInactive) == 0;
+    return message.follows_invite() || (member.flags & table::kInactive) == 0;
 }
 
 // The member of the question's set that is this destination, if the message may follow it there.
@@ -361,6 +359,15 @@ void fill_trace(const Question& question, const SetPlan& plan, const Choice& cho
 }
 
 }  // namespace
+
+const table::Set* find_remembered_set(std::uint64_t transaction, const table::Dispatch& dispatch,
+                                      const WorkerState& state) noexcept {
+    table::DestinationId id{};
+    table::MemberPosition position;
+    const bool found = state.transactions.find(transaction, state.now_ms, id) &&
+                       dispatch.find_member(id, position);
+    return found ? &dispatch.sets()[position.set] : nullptr;
+}
 
 Choice choose_by_any(const Question& question, WorkerState& state) noexcept {
     const bool remembers = needs_memory(question);

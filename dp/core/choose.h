@@ -29,6 +29,7 @@ struct Question {
     const table::Dispatch& dispatch;
     const table::Set& set;  // of that dispatch
     table::Algorithm algorithm;
+    bool remember = false;  // whatever the algorithm: its CANCEL and ACK may not find this set
 };
 
 struct Choice {
@@ -42,6 +43,10 @@ struct Choice {
 inline Choice chosen(const table::Set& set, std::uint32_t index) noexcept {
     return index == table::kNoIndex ? Choice{} : Choice{&set.members[index], index, false};
 }
+
+// The set that a transaction was remembered in. Null: it is not (any more).
+const table::Set* find_remembered_set(std::uint64_t transaction, const table::Dispatch& dispatch,
+                                      const WorkerState& state) noexcept;
 
 // choose() for any question.
 Choice choose_by_any(const Question& question, WorkerState& state) noexcept;
@@ -63,7 +68,7 @@ inline Choice choose_by_call_id(const table::Set& set, const table::SetPlan& pla
 inline Choice choose(const Question& question, WorkerState& state) noexcept {
     const table::SetPlan* const plan =
         call_id_plan(question.dispatch, question.set, question.algorithm);
-    if (plan != nullptr) [[likely]]
+    if (plan != nullptr && !question.remember) [[likely]]
         return choose_by_call_id(question.set, *plan, question.message);
     return choose_by_any(question, state);
 }

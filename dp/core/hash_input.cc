@@ -125,11 +125,11 @@ void add_header(Appender& out, const sip::Message& message, std::string_view nam
 // Not what algorithm 5 hashes: a CANCEL or ACK has none, nor has a request whose first credentials
 // are no Digest, and an empty name is an empty text.
 void add_auth_user(Appender& out, const sip::Message& message) noexcept {
-    const bool bare = message.method == sip::Method::kCancel || message.method == sip::Method::kAck;
     const sip::HeaderField& credentials =
         message.proxy_authorization.present() ? message.proxy_authorization : message.authorization;
     std::string_view parameters;
-    if (bare || !is_digest(credentials.value, parameters)) return out.add("<null>");
+    if (message.follows_invite() || !is_digest(credentials.value, parameters))
+        return out.add("<null>");
     out.add(user_of(digest_username(parameters)));
 }
 

@@ -95,16 +95,18 @@ void dispatch(Context& context, std::string_view request_uri, NextHop& next) noe
     const table::Service& service = *entrance.service;
     const table::Set* set = context.dispatch().set_of_service(entrance.listener->service);
     table::Algorithm algorithm = service.algorithm;
+    bool remember = false;
     if (!service.rules.empty()) [[unlikely]] {
         Selection selection;
         if (!follow_rules(context, request_uri, selection, next)) return;
         set = context.dispatch().find_set(selection.set);
         algorithm = selection.algorithm;
+        remember = selection.remember;
     }
     Choice choice;
     if (set != nullptr) {
         choice = choose({context.message(), context.frame().source, context.transaction,
-                         context.dispatch(), *set, algorithm},
+                         context.dispatch(), *set, algorithm, remember},
                         context.scratch.state);
     }
     if (!choice) return refuse(next, service.no_destination_code, service.no_destination_reason);
@@ -167,14 +169,25 @@ Way find_way(const Context& context, const LooseRoute& route) noexcept {
 
 Selection find_selection(const Context& context, std::string_view request_uri) noexcept {
     const table::Service& service = context.service();
-    const Selection own{nullptr, service.set, service.algorithm};
+    Selection own{nullptr, service.set, service.algorithm};
     if (service.rules.empty()) return own;
+    // CANCEL and ACK need not have the header field by which a rule chose for their INVITE.
+    const sip::Message& message = context.message();
+    const bool by_header = std::ranges::any_of(
+        service.rules, [](const table::Rule& rule) { return !rule.header.empty(); });
+    own.remember =
+        by_header && (message.follows_invite() || message.method == sip::Method::kInvite);
+    if (own.remember && message.follows_invite()) {
+        const table::Set* const set =
+            find_remembered_set(context.transaction, context.dispatch(), context.scratch.state);
+        if (set != nullptr) return {nullptr, set->id, service.algorithm, true};
+    }
     sip::Uri uri;
     sip::parse_uri(
         request_uri, uri,
         &context.message().index);  // a rule that asks for parts of a bad URI does not match
     const table::Rule* const rule = match_rule(context, uri);
-    return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm};
+    return rule == nullptr ? own : Selection{rule, rule->set, rule->algorithm, own.remember};
 }
 
 NextHop find_next_hop(Context& context, const LooseRoute& route) noexcept {

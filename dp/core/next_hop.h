@@ -42,6 +42,7 @@ struct Selection {
     const table::Rule* rule = nullptr;  // null: none matched
     std::int32_t set = 0;
     table::Algorithm algorithm = table::Algorithm::kCallId;
+    bool remember = false;  // where an INVITE goes: a header field decides that its CANCEL may lack
 };
 
 // The two questions that find_next_hop() asks before it chooses, for those who explain its answer.

@@ -7,7 +7,7 @@
 namespace lb::core {
 namespace {
 
-// Its CANCEL and ACK go where an INVITE went (RFC 3261 16.10, 16.11).
+// What holds for it holds for its CANCEL and ACK.
 constexpr std::string_view kInvite = "INVITE";
 
 bool matches(const Context& context, const table::Rule& rule, const sip::Uri& uri) noexcept {
@@ -15,11 +15,10 @@ bool matches(const Context& context, const table::Rule& rule, const sip::Uri& ur
     const auto any = [](const auto& list, const auto& test) {
         return list.empty() || std::any_of(list.begin(), list.end(), test);
     };
-    const bool ends_invite =
-        message.method == sip::Method::kCancel || message.method == sip::Method::kAck;
     return any(rule.methods,
                [&](const std::string& method) {
-                   return message.method_text == method || (ends_invite && method == kInvite);
+                   return message.method_text == method ||
+                          (method == kInvite && message.follows_invite());
                }) &&
            any(rule.sources,
                [&](const Prefix& prefix) {

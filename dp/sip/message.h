@@ -114,6 +114,11 @@ struct alignas(64) Message {
     TextIndex index;
 
     bool is_reply() const noexcept { return reply; }
+    // A CANCEL or ACK: it goes where its INVITE went (RFC 3261 16.10, 16.11), and has no
+    // credentials.
+    bool follows_invite() const noexcept {
+        return method == Method::kCancel || method == Method::kAck;
+    }
 };
 
 }  // namespace lb::sip

@@ -291,6 +291,39 @@ TEST_F(RouteTest, CancelAndAckFollowTheRuleOfTheirInvite) {
     EXPECT_EQ(other.target, test::at(kBackend));
 }
 
+// Also if a header field decides that they lack.
+TEST_F(RouteTest, CancelAndAckFollowAnInviteThatAHeaderFieldLed) {
+    appliance.add_set(2, {"10.77.0.102:5060", "10.77.0.103:5060"});
+    appliance.add_set(3, {"10.77.0.104:5060"});
+    table::Rule gold, silver;
+    gold.header = "X-Gold";
+    gold.set = 2;
+    silver.ruri_host = "example.com";
+    silver.set = 3;
+    appliance.dispatch.services[0].rules = {gold, silver};
+    const auto send = [&](const char* method, const char* branch, const char* more) {
+        const std::string via =
+            "SIP/2.0/UDP 10.77.0.9:5060;rport;branch=z9hG4bK" + std::string(branch);
+        return appliance
+            .receive(
+                kClient, kService,
+                request(std::string(method) + " sip:bob@example.com", usual(method, more, via)))
+            .target;
+    };
+    const Endpoint first = send("INVITE", "g", "X-Gold: yes\r\n");
+    EXPECT_TRUE(first == test::at("10.77.0.102:5060") || first == test::at("10.77.0.103:5060"));
+    const Endpoint plain = send("INVITE", "s", "");
+    EXPECT_EQ(plain, test::at("10.77.0.104:5060"));
+    for (const char* method : {"CANCEL", "ACK"}) {
+        EXPECT_EQ(send(method, "g", ""), first) << method;
+        EXPECT_EQ(send(method, "s", ""), plain) << method;
+        EXPECT_EQ(send(method, "s", "X-Gold: yes\r\n"), plain) << method;
+        EXPECT_EQ(send(method, "unknown", ""), plain) << method;  // by the rules
+    }
+    EXPECT_EQ(send("INVITE", "g", "X-Gold: yes\r\n"), first);
+    EXPECT_EQ(send("MESSAGE", "g2", ""), plain);
+}
+
 // Of a dialog that came by here more than once.
 TEST_F(RouteTest, TakesAllOfItsOwnRoutesOffTheTop) {
     const Outcome sent = appliance.receive(kClient, kService, invite());
