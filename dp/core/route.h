@@ -51,6 +51,10 @@ struct Scratch {
     std::array<std::uint8_t, 8192> reply;  // local replies are composed here
     WorkerState state;                     // cursors, transaction table, random numbers
     LastRequest last_request;
+    // Of datagrams that are cut, here or on their way. The workers take turns in the numbers.
+    std::uint32_t datagram_id = 0;
+    std::uint32_t datagram_id_step = 1;
+    std::uint32_t next_datagram_id() noexcept { return datagram_id += datagram_id_step; }
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
     std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame
 };

@@ -12,6 +12,12 @@ net::ChecksumMode checksum_mode(const Context& context, const table::Interface& 
 
 constexpr MacAddress kUnknownMac{};
 
+// Not 0: that is for what may not be cut.
+std::uint16_t next_ip_id(Scratch& scratch) noexcept {
+    const auto id = static_cast<std::uint16_t>(scratch.next_datagram_id());
+    return id != 0 ? id : static_cast<std::uint16_t>(scratch.next_datagram_id());
+}
+
 }  // namespace
 
 std::size_t room_for_payload(const net::Packet& packet) noexcept {
@@ -33,8 +39,11 @@ Verdict send_odd(Context& context, const Endpoint& source, const Endpoint& targe
     const table::Interface& out = context.network().interface(hop.interface);
     const net::ChecksumMode mode = checksum_mode(context, out, size);
     const MacAddress& target_mac = hop.mac != nullptr ? *hop.mac : kUnknownMac;
+    const bool cuttable = size >= table::kCuttable && hop.neighbour != target.address;
+    const std::uint16_t ip_id =
+        cuttable && target.address.is_ipv4() ? next_ip_id(context.scratch) : std::uint16_t{0};
     const net::UdpHeaders headers{out.mac,  target_mac,           out.vlan, source, target,
-                                  kTtlSent, context.frame().dscp, 0};
+                                  kTtlSent, context.frame().dscp, ip_id};
     const std::size_t written = net::write_udp_headers(headers, payload, size, mode);
     finish(context.packet, mode, payload, size, written);
     const Action action = hop.mac != nullptr ? Action::kForward : Action::kSlowPath;

@@ -52,6 +52,11 @@ public:
         ++used_;
         count_sent(label, counts);
     }
+    // What follows goes in one flush, if it is no more than kRoom frames: the parts of a datagram,
+    // of which the device takes all, or not the last.
+    void make_room(std::size_t frames, core::CounterValues& counts) noexcept {
+        if (used_ + frames > kRoom) flush(counts);
+    }
     void flush(core::CounterValues& counts) noexcept;
     const Port& port() const noexcept { return *port_; }
 

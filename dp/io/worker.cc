@@ -435,6 +435,9 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
     impl->scratch.state.worker = config.index;
     impl->scratch.state.traffic.reserve(kTrafficSlotsMax);
     impl->scratch.state.random ^= rte_rand();
+    const auto start = static_cast<std::uint32_t>(rte_rand());
+    impl->scratch.datagram_id = start - start % config.workers + config.index;
+    impl->scratch.datagram_id_step = config.workers;
     impl->scratch.checksum_mode =
         offload ? net::ChecksumMode::kOffload : net::ChecksumMode::kDeferred;
     return std::unique_ptr<Worker>(new Worker(std::move(impl)));

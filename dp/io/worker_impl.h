@@ -35,8 +35,7 @@ struct Worker::Impl {
           snapshot(tables),
           sleeper(std::move(on)),
           scratch(worker.transactions),
-          reassembler(tables.read().secret.table),
-          fragment_id(static_cast<std::uint32_t>(rte_rand())) {}
+          reassembler(tables.read().secret.table) {}
 
     bool turn() noexcept;
     void run() noexcept;
@@ -64,7 +63,6 @@ struct Worker::Impl {
                   const table::Tables& tables) noexcept;
     void transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet, const table::Interface& out,
                             TxKind kind) noexcept;
-    std::uint32_t next_fragment_id() noexcept;
     void punt(rte_mbuf* mbuf, table::InterfaceIndex in, const table::Tables& tables) noexcept;
     void hand_over(rte_mbuf* mbuf, core::Verdict verdict) noexcept;
     void count_relayed() noexcept {
@@ -88,7 +86,6 @@ struct Worker::Impl {
     std::vector<RxQueue> rx_queues;
     std::vector<TxBuffer> tx;
     net::Reassembler reassembler;
-    std::uint32_t fragment_id;
     PuntBudget punt_budget;
     std::uint64_t next_twin_poll = 0;
     std::uint64_t last_expiry_ms = 0;

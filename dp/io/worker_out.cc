@@ -48,7 +48,8 @@ void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet,
     if (rte_pktmbuf_alloc_bulk(pool, parts.data(), plan.count) != 0) {
         return drop(mbuf, core::DropReason::kNoMbuf);
     }
-    const std::uint32_t id = next_fragment_id();
+    tx[out.device].make_room(plan.count, counts);
+    const std::uint32_t id = scratch.next_datagram_id();
     for (std::uint32_t i = 0; i < plan.count; ++i) {
         rte_mbuf* part = parts[i];
         auto* at = rte_pktmbuf_mtod(part, std::uint8_t*);
@@ -59,12 +60,6 @@ void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet,
         tx[out.device].add(part, {last ? kind : TxKind::kPart, true}, counts);
     }
     rte_pktmbuf_free(mbuf);
-}
-
-// Workers take turns in the numbers, so that two of them never use one at the same time.
-std::uint32_t Worker::Impl::next_fragment_id() noexcept {
-    fragment_id += config.workers;
-    return fragment_id;
 }
 
 void Worker::Impl::punt(rte_mbuf* mbuf, table::InterfaceIndex in,

@@ -77,18 +77,20 @@ void Network::insert_routes() {
     for (const RouteEntry& route : state_.routes) {
         PrefixTrie& trie = route.prefix.address.is_ipv4() ? ipv4_ : ipv6_;
         trie.insert(route.prefix, static_cast<std::uint32_t>(by_route_.size()));
-        by_route_.push_back(make_hop(route.interface, route.gateway));
+        by_route_.push_back(make_hop(route.interface, route.gateway, kCuttable));
     }
 }
 
-Hop Network::make_hop(InterfaceIndex index, const IpAddress& neighbour) const noexcept {
+Hop Network::make_hop(InterfaceIndex index, const IpAddress& neighbour,
+                      std::size_t plain_max) const noexcept {
     constexpr std::size_t kHeaders = net::kIpv6Header + net::kUdpHeader;
     Hop hop{index, neighbour};
     if (neighbour.is_none()) return hop;
     hop.mac = find_mac(index, neighbour);
     const Interface& out = interface(index);
     if (hop.mac == nullptr || !neighbour.is_ipv4() || out.vlan != net::kNoVlan) return hop;
-    hop.plain_end = out.mtu < kHeaders ? 0 : static_cast<std::uint16_t>(out.mtu - kHeaders + 1);
+    const std::size_t fits = out.mtu < kHeaders ? 0 : out.mtu - kHeaders + 1;
+    hop.plain_end = static_cast<std::uint16_t>(std::min(fits, plain_max));
     hop.ethernet = {out.mac, *hop.mac};
     return hop;
 }
@@ -169,7 +171,7 @@ const Hop& Network::resolve_by_route(const IpAddress& target, Hop& room) const n
     const std::uint32_t at = trie.find(target.data());
     if (at == PrefixTrie::kNone) return room = {};
     const Hop& hop = by_route_[at];
-    return hop.neighbour.is_none() ? room = make_hop(hop.interface, target) : hop;
+    return hop.neighbour.is_none() ? room = make_hop(hop.interface, target, UINT16_MAX) : hop;
 }
 
 std::size_t Network::memory_bytes() const noexcept {

@@ -71,13 +71,18 @@ struct NetworkState {
     friend bool operator==(const NetworkState&, const NetworkState&) = default;
 };
 
+// A UDP payload of this size or more may be too large for a link behind a gateway, a tunnel for
+// instance: no link that matters takes less than IPv6 asks for (RFC 8200 5). Over IPv4 it leaves
+// without DF (RFC 791 2.3), as nobody here would hear what a router has to say about it.
+inline constexpr std::size_t kCuttable = 1280 - net::kIpv4Header - net::kUdpHeader + 1;
+
 // How a datagram to one address leaves us.
 struct Hop {
     InterfaceIndex interface = kNoInterface;  // kNoInterface: no route
     IpAddress neighbour;                      // the gateway, or the target itself
     const MacAddress* mac = nullptr;          // null: not known (yet), the kernel must resolve it
     // A UDP payload below this size leaves in one plain frame (dp/net/frame.h), with that Ethernet
-    // header. 0 if it needs a tag, is IPv6, or the MAC is not known.
+    // header and DF. 0 if it needs a tag, is IPv6, or the MAC is not known.
     std::uint16_t plain_end = 0;
     net::PlainEthernet ethernet{};
 };
@@ -155,7 +160,9 @@ private:
     Network() = default;
     const MacAddress* find_mac(InterfaceIndex interface, const IpAddress& address) const noexcept;
     const Port& find_tagged(std::uint16_t device, std::uint16_t vlan) const noexcept;
-    Hop make_hop(InterfaceIndex interface, const IpAddress& neighbour) const noexcept;
+    // `plain_max`: what plain_end is at most.
+    Hop make_hop(InterfaceIndex interface, const IpAddress& neighbour,
+                 std::size_t plain_max) const noexcept;
     const Hop& resolve_by_route(const IpAddress& target, Hop& room) const noexcept;
     bool owns_by_index(const IpAddress& address) const noexcept;
     void make_indexes();

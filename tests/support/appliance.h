@@ -56,6 +56,8 @@ struct Outcome {
     Endpoint source, target;
     std::string text;
     std::uint16_t vlan = net::kNoVlan;
+    std::uint16_t ip_id = 0;  // IPv4
+    bool dont_fragment = false;
 
     bool sent() const {
         return verdict.action == core::Action::kForward || verdict.action == core::Action::kReply ||
@@ -147,6 +149,11 @@ public:
             outcome.target = view.target;
             outcome.vlan = view.vlan;
             outcome.text = view.payload;
+            if (view.source.address.is_ipv4()) {
+                const std::uint8_t* const ip = frame.packet.data + view.ip_offset;
+                outcome.ip_id = load_be16(ip + 4);
+                outcome.dont_fragment = (ip[6] & 0x40) != 0;
+            }
         }
         return outcome;
     }

@@ -205,6 +205,44 @@ TEST_F(RouteTest, RepliesLeaveFromWhereTheRequestCameTo) {
     EXPECT_EQ(late.verdict.reason, DropReason::kBadBranch);
 }
 
+// Behind a gateway a link may take less than ours: what is too large for it is cut there.
+TEST_F(RouteTest, LargeMessagesMayBeCutBehindAGateway) {
+    appliance.network.routes.push_back(
+        {*Prefix::parse("198.51.100.0/24"), 0, *IpAddress::parse("10.77.0.102"), 0});
+    appliance.dispatch.sets.clear();
+    appliance.add_set(1, {"198.51.100.7:5060"});
+    appliance.add_set(2, {std::string(kBackend)});
+    std::uint16_t last = 0;
+    std::size_t cut = 0;
+    for (const std::int32_t set : {1, 2}) {
+        appliance.dispatch.services[0].set = set;
+        appliance.build();
+        for (std::size_t padding = 700; padding < 1400; ++padding) {
+            const Outcome sent = appliance.receive(
+                kClient, kService, invite("X: " + std::string(padding, 'x') + "\r\n"));
+            ASSERT_TRUE(sent.sent());
+            const bool may_be_cut =
+                set == 1 && sent.text.size() + net::kIpv4Header + net::kUdpHeader > 1280;
+            ASSERT_EQ(sent.dont_fragment, !may_be_cut) << sent.text.size();
+            if (!may_be_cut) {
+                ASSERT_EQ(sent.ip_id, 0);
+                continue;
+            }
+            ++cut;
+            ASSERT_NE(sent.ip_id, last);
+            ASSERT_NE(sent.ip_id, 0);
+            last = sent.ip_id;
+        }
+    }
+    EXPECT_GT(cut, 100u);
+    appliance.dispatch.services[0].set = 1;
+    appliance.build();
+    appliance.scratch->datagram_id = 0xffff;  // 0 says that nobody may cut it
+    const Outcome sent =
+        appliance.receive(kClient, kService, invite("X: " + std::string(1400, 'x') + "\r\n"));
+    EXPECT_EQ(sent.ip_id, 1);
+}
+
 TEST_F(RouteTest, DropsForgedReplies) {
     const Outcome sent = appliance.receive(kClient, kService, invite());
     const std::string good = reply_to(sent, "200 OK");
