@@ -3,7 +3,8 @@
 // The kernel's view of our TAP twins: links, addresses, routes of the main table and neighbours,
 // kept as a mirror by netlink; and the few things that we ask the kernel to do to the twins.
 //
-// Only what concerns a twin is kept: a route by another device is not a way out of our ports.
+// Only what concerns a twin is kept: a route by another device is not a way out of our ports. Of
+// routes that refuse all are kept.
 // Threads: the control thread only.
 // Cost:    a notification is O(log routes); what a notification cannot say exactly (link down,
 // replaced or
@@ -53,7 +54,8 @@ public:
         const noexcept;  // times that notifications were lost and all was read again
 
     // Fills in what the kernel knows of `interfaces` (indexed by InterfaceIndex): addresses, MTU
-    // (the smaller one), routes and neighbours. Interfaces without a twin stay as given.
+    // (the smaller one), routes and neighbours. Interfaces without a twin stay as given. A route
+    // that refuses (blackhole and the like) is one by kNoInterface.
     table::NetworkState state(std::vector<table::Interface> interfaces) const;
 
     // Kernel index of an interface's twin, 0 if there is none now.

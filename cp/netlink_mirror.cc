@@ -73,6 +73,13 @@ const T* header_of(const nlmsghdr* message) noexcept {
     return static_cast<const T*>(mnl_nlmsg_get_payload(message));
 }
 
+// Types of routes that end the search without a way out. "throw" means the next table, of which we
+// keep none.
+bool refuses(std::uint8_t type) noexcept {
+    return type == RTN_BLACKHOLE || type == RTN_UNREACHABLE || type == RTN_PROHIBIT ||
+           type == RTN_THROW;
+}
+
 IpAddress zero_address(std::uint8_t family) noexcept {
     const std::array<std::uint8_t, 16> zero{};
     return address_from(family, zero.data(), zero.size());
@@ -161,13 +168,17 @@ bool NetlinkMirror::parse_route(const nlmsghdr* message, Route& route) {
     if (header->rtm_family != AF_INET && header->rtm_family != AF_INET6) return false;
     const Attributes<RTA_MAX> attributes(message, sizeof(rtmsg));
     if (u32_or(attributes[RTA_TABLE], header->rtm_table) != RT_TABLE_MAIN) return false;
-    if (header->rtm_type != RTN_UNICAST) return false;
+    if (header->rtm_type != RTN_UNICAST && !refuses(header->rtm_type)) return false;
 
     IpAddress prefix = address_of(header->rtm_family, attributes[RTA_DST]);
     if (prefix.is_none()) prefix = zero_address(header->rtm_family);
     route.key = {
         {prefix, header->rtm_dst_len}, u32_or(attributes[RTA_PRIORITY], 0), header->rtm_tos};
 
+    if (refuses(header->rtm_type)) {
+        route.paths.push_back({kNowhere, {}});  // IPv6 names lo
+        return true;
+    }
     if (attributes[RTA_MULTIPATH] == nullptr) {
         route.paths.push_back(
             {u32_or(attributes[RTA_OIF], 0),
@@ -215,7 +226,7 @@ NetlinkMirror::Applied NetlinkMirror::add_route(Route&& route, bool replace) {
     // it.
     if (!known.empty() && (!replace || known.size() > 1)) return Applied::kAmbiguous;
     const bool ours =
-        concerns_twin(route.paths) || (!known.empty() && concerns_twin(known.front()));
+        concerns_tables(route.paths) || (!known.empty() && concerns_tables(known.front()));
     known.assign(1, std::move(route.paths));
     return ours ? Applied::kChanged : Applied::kNothing;
 }
@@ -226,7 +237,7 @@ NetlinkMirror::Applied NetlinkMirror::remove_route(const Route& route) {
     std::vector<Paths>& all = known->second;
     const auto gone = std::find(all.begin(), all.end(), route.paths);
     if (gone == all.end()) return Applied::kAmbiguous;
-    const bool ours = concerns_twin(route.paths);
+    const bool ours = concerns_tables(route.paths);
     all.erase(gone);
     if (all.empty()) routes_.erase(known);
     return ours ? Applied::kChanged : Applied::kNothing;
@@ -264,9 +275,11 @@ table::InterfaceIndex NetlinkMirror::twin_named(const std::string& name) const n
     return table::kNoInterface;
 }
 
-bool NetlinkMirror::concerns_twin(const Paths& paths) const noexcept {
-    return std::any_of(paths.begin(), paths.end(),
-                       [this](const Path& path) { return links_.contains(path.device); });
+// By a twin, or refused: that counts for our ports, too.
+bool NetlinkMirror::concerns_tables(const Paths& paths) const noexcept {
+    return std::any_of(paths.begin(), paths.end(), [this](const Path& path) {
+        return path.device == kNowhere || links_.contains(path.device);
+    });
 }
 
 void NetlinkMirror::fill(table::NetworkState& state) const {
@@ -305,10 +318,15 @@ unsigned NetlinkMirror::device_index(const std::string& name) const noexcept {
     return 0;
 }
 
-// Of several paths the first by a twin that is up: route() is pure, so a flow keeps its way.
+// Of several paths the first by a twin that is up: route() is pure, so a flow keeps its way. By no
+// interface if the kernel would refuse.
 void NetlinkMirror::fill_route(const RouteKey& key, const Paths& paths,
                                table::NetworkState& state) const {
     for (const Path& path : paths) {
+        if (path.device == kNowhere) {
+            state.routes.push_back({key.prefix, table::kNoInterface, {}, key.metric});
+            return;
+        }
         const auto link = links_.find(path.device);
         if (link == links_.end() || (link->second.flags & IFF_UP) == 0) continue;
         state.routes.push_back({key.prefix, link->second.interface, path.gateway, key.metric});

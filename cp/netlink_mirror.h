@@ -67,8 +67,9 @@ private:
         std::uint8_t tos = 0;
         friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
     };
+    static constexpr unsigned kNowhere = 0xffffffff;
     struct Path {
-        unsigned device = 0;
+        unsigned device = 0;  // kNowhere: a route that refuses
         IpAddress gateway;
         friend bool operator==(const Path&, const Path&) = default;
     };
@@ -88,7 +89,7 @@ private:
     static bool parse_route(const nlmsghdr* message, Route& route);
     void fill_route(const RouteKey& key, const Paths& paths, table::NetworkState& state) const;
     table::InterfaceIndex twin_named(const std::string& name) const noexcept;
-    bool concerns_twin(const Paths& paths) const noexcept;
+    bool concerns_tables(const Paths& paths) const noexcept;
 
     std::vector<Twin> twins_;
     std::map<unsigned, Link> links_;  // twins only, by kernel index

@@ -35,10 +35,12 @@ void add_connected_routes(NetworkState& state) {
     }
 }
 
+// A route by kNoInterface leads nowhere, and says so for its prefix: no shorter one takes over.
 bool is_usable(const RouteEntry& route, std::size_t interfaces) {
     const bool family_fits =
         route.gateway.is_none() || route.gateway.family() == route.prefix.address.family();
-    return route.interface < interfaces && !route.prefix.address.is_none() && family_fits &&
+    const bool leads = route.interface < interfaces || route.interface == kNoInterface;
+    return leads && !route.prefix.address.is_none() && family_fits &&
            route.prefix.length <= route.prefix.address.bits();
 }
 
@@ -84,6 +86,7 @@ void Network::insert_routes() {
 Hop Network::make_hop(InterfaceIndex index, const IpAddress& neighbour,
                       std::size_t plain_max) const noexcept {
     constexpr std::size_t kHeaders = net::kIpv6Header + net::kUdpHeader;
+    if (index == kNoInterface) return {};
     Hop hop{index, neighbour};
     if (neighbour.is_none()) return hop;
     hop.mac = find_mac(index, neighbour);

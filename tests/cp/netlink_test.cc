@@ -54,8 +54,10 @@ std::vector<table::RouteEntry> routes_by_ip(const char* family) {
             }
         }
         if (path.is_null()) continue;
-        const auto interface = interface_named(path.value("dev", ""));
-        if (interface == table::kNoInterface) continue;
+        const bool refuses = row.value("type", "unicast") != "unicast";
+        const auto interface =
+            refuses ? table::kNoInterface : interface_named(path.value("dev", ""));
+        if (interface == table::kNoInterface && !refuses) continue;
         const bool v6 = family == std::string("-6");
         std::string prefix = row["dst"];
         if (prefix == "default") prefix = v6 ? "::/0" : "0.0.0.0/0";
@@ -210,6 +212,20 @@ TEST_F(NetlinkTest, MirrorsAmbiguousChanges) {
         "ip -6 route replace fd01::/32 via fd77::4 metric 5",
         "ip -6 route add fd02::/32 nexthop via fd77::2 nexthop via fd77::3",
         "ip -6 route del fd02::/32",
+        "ip route add blackhole 10.5.0.0/16",
+        "ip route add unreachable 10.6.0.0/16 metric 5",
+        "ip route add 10.6.0.0/16 via 10.77.0.2 metric 6",
+        "ip route replace 10.5.0.0/16 via 10.77.0.2",
+        "ip route replace prohibit 10.5.0.0/16",
+        "ip route append 10.5.0.0/16 via 10.77.0.2",
+        "ip route del prohibit 10.5.0.0/16",
+        "ip route add throw 10.7.0.0/16",
+        "ip route del throw 10.7.0.0/16",
+        "ip -6 route add unreachable fd03::/32",
+        "ip -6 route replace blackhole fd03::/32",
+        "ip -6 route replace fd03::/32 via fd77::2",
+        "ip -6 route replace prohibit fd03::/32",
+        "ip -6 route del fd03::/32",
         "ip addr add 10.79.0.1/24 dev nlt1",
         "ip route add 10.4.0.0/16 via 10.79.0.2 src 10.78.0.1",
         "ip addr del 10.78.0.1/24 dev nlt1",
@@ -239,7 +255,7 @@ TEST_F(NetlinkTest, MirrorsTwoHundredRandomChanges) {
         const std::string device = second ? "nlt1" : "nlt0";
         const std::string net = second ? "10.78.0." : "10.77.0.";
         std::string change;
-        switch (random() % 8) {
+        switch (random() % 9) {
             case 0:
                 change = "route replace 10." + pick(6) + ".0.0/16 via " + net + pick(9);
                 break;
@@ -267,6 +283,9 @@ TEST_F(NetlinkTest, MirrorsTwoHundredRandomChanges) {
                 change = "neigh replace fd77::" + pick(9) + " lladdr 02:00:00:00:01:0" + pick(9) +
                          " nud stale dev nlt0";
                 break;
+            case 8:
+                change = "route replace blackhole 10." + pick(6) + ".0.0/16";
+                break;
         }
         if (shell("ip " + change + " 2>/dev/null")) ++made;
         if (i % 10 == 9) {  // several changes are read together, as in life
@@ -276,6 +295,42 @@ TEST_F(NetlinkTest, MirrorsTwoHundredRandomChanges) {
         }
     }
     EXPECT_GT(made, 100U) << "too few of the changes were possible for the test to mean anything";
+}
+
+// The whole way from the kernel's routes to what a worker does.
+TEST_F(NetlinkTest, WhatTheKernelRefusesDoesNotGoByTheDefaultRoute) {
+    ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("10.77.0.254")));
+    ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("fd77::fe")));
+    settle();
+    struct Row {
+        const char *type, *prefix, *inside, *outside;
+    };
+    const Row rows[] = {
+        {"blackhole", "203.0.113.0/24", "203.0.113.7", "203.0.114.7"},
+        {"unreachable", "198.51.100.0/24", "198.51.100.7", "198.51.101.7"},
+        {"prohibit", "198.18.0.0/15", "198.18.0.1", "198.20.0.1"},
+        {"throw", "100.64.0.0/10", "100.64.0.1", "100.128.0.1"},
+        {"unreachable", "2001:db8:1::/48", "2001:db8:1::1", "2001:db8:2::1"},
+    };
+    const auto way_out = [&](const char* target) {
+        return table::Network::build(state())->resolve(*IpAddress::parse(target)).interface;
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.prefix);
+        const std::string route = std::string(row.type) + " " + row.prefix;
+        EXPECT_EQ(way_out(row.inside), 0);
+        ASSERT_TRUE(shell("ip route add " + route));
+        auto changed = netlink_->process();
+        ASSERT_TRUE(changed);
+        EXPECT_TRUE(*changed);
+        EXPECT_EQ(way_out(row.inside), table::kNoInterface);
+        EXPECT_EQ(way_out(row.outside), 0);
+        ASSERT_TRUE(shell("ip route del " + route));
+        changed = netlink_->process();
+        ASSERT_TRUE(changed);
+        EXPECT_TRUE(*changed);
+        EXPECT_EQ(way_out(row.inside), 0);
+    }
 }
 
 TEST_F(NetlinkTest, AnOverrunIsRepairedByReadingAgain) {

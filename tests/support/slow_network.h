@@ -17,13 +17,15 @@ inline table::Hop slow_resolve(const table::NetworkState& state, const IpAddress
     }
     const table::RouteEntry* best = nullptr;
     for (const table::RouteEntry& route : routes) {
-        if (route.interface >= state.interfaces.size() || !route.prefix.contains(target)) continue;
+        const bool nowhere = route.interface == table::kNoInterface;
+        if (route.interface >= state.interfaces.size() && !nowhere) continue;
+        if (!route.prefix.contains(target)) continue;
         if (best == nullptr || route.prefix.length > best->prefix.length ||
             (route.prefix.length == best->prefix.length && route.metric < best->metric)) {
             best = &route;
         }
     }
-    if (best == nullptr) return {};
+    if (best == nullptr || best->interface == table::kNoInterface) return {};
     table::Hop hop{best->interface, best->gateway.is_none() ? target : best->gateway, nullptr};
     for (const table::NeighbourEntry& entry : state.neighbours) {
         if (entry.interface == hop.interface && entry.address == hop.neighbour &&

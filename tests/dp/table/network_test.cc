@@ -39,12 +39,19 @@ NetworkState two_ports() {
         {net("2001:db8:0:5::/64"), 2, IpAddress(), 0},
         {net("10.1.0.0/16"), 99, IpAddress(), 0},
         {net("10.2.0.0/16"), 0, at("fd77::fe"), 0},
+        {net("203.0.113.0/24"), kNoInterface, IpAddress(), 0},
+        {net("203.0.113.64/26"), 1, at("10.88.0.9"), 0},
+        {net("203.0.113.128/25"), 0, at("10.77.0.253"), 8},
+        {net("203.0.113.128/25"), kNoInterface, IpAddress(), 7},
+        {net("10.77.0.12/32"), kNoInterface, IpAddress(), 0},
+        {net("2001:db8:0:6::/64"), kNoInterface, IpAddress(), 0},
     };
     state.neighbours = {
         {0, at("10.77.0.254"), mac(254)}, {0, at("10.77.0.9"), mac(9)},
         {1, at("10.88.0.9"), mac(89)},    {0, at("fd77::fe"), mac(0xfe)},
         {1, at("10.77.0.10"), mac(10)},   {0, at("10.77.0.11"), MacAddress()},
         {7, at("10.77.0.12"), mac(12)},   {0, at("10.77.0.9"), mac(999)},
+        {0, at("10.77.0.12"), mac(12)},
     };
     return state;
 }
@@ -71,6 +78,11 @@ constexpr Row kRows[] = {
     {"10.2.0.1", 0, "10.77.0.254", 254},    // its gateway is of the other family
     {"2001:db8::1", 0, "fd77::fe", 0xfe},
     {"2001:db8:0:5::1", 2, "2001:db8:0:5::1", 0},
+    {"203.0.113.7", kNoInterface, nullptr, 0},    // its route leads nowhere: not the default one
+    {"203.0.113.65", 1, "10.88.0.9", 89},         // but this longer one does
+    {"203.0.113.129", kNoInterface, nullptr, 0},  // the lower metric
+    {"10.77.0.12", kNoInterface, nullptr, 0},     // though it is a neighbour of known MAC
+    {"2001:db8:0:6::1", kNoInterface, nullptr, 0},
     {"fd77::77", 0, "fd77::77", 0},
     {"fd78::1", kNoInterface, nullptr, 0},
 };
@@ -145,9 +157,10 @@ NetworkState random_state(std::mt19937& random, std::size_t routes) {
         Prefix prefix{random_address(random, ipv4), 0};
         prefix.length = static_cast<std::uint8_t>(random() % (prefix.address.bits() + 1));
         const IpAddress gateway = random() % 2 == 0 ? IpAddress() : random_address(random, ipv4);
-        // distinct metrics, so that the best of equal prefixes is one
-        state.routes.push_back({prefix, static_cast<InterfaceIndex>(random() % 3), gateway,
-                                static_cast<std::uint32_t>(i)});
+        // distinct metrics, so that the best of equal prefixes is one; one in eight leads nowhere
+        const auto interface =
+            random() % 8 == 0 ? kNoInterface : static_cast<InterfaceIndex>(random() % 3);
+        state.routes.push_back({prefix, interface, gateway, static_cast<std::uint32_t>(i)});
         state.neighbours.push_back({static_cast<InterfaceIndex>(random() % 3),
                                     random_address(random, ipv4),
                                     mac(static_cast<unsigned>(random() % 60000 + 1))});
