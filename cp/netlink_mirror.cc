@@ -169,11 +169,11 @@ bool NetlinkMirror::parse_route(const nlmsghdr* message, Route& route) {
     const Attributes<RTA_MAX> attributes(message, sizeof(rtmsg));
     if (u32_or(attributes[RTA_TABLE], header->rtm_table) != RT_TABLE_MAIN) return false;
     if (header->rtm_type != RTN_UNICAST && !refuses(header->rtm_type)) return false;
+    if (header->rtm_tos != 0) return false;
 
     IpAddress prefix = address_of(header->rtm_family, attributes[RTA_DST]);
     if (prefix.is_none()) prefix = zero_address(header->rtm_family);
-    route.key = {
-        {prefix, header->rtm_dst_len}, u32_or(attributes[RTA_PRIORITY], 0), header->rtm_tos};
+    route.key = {{prefix, header->rtm_dst_len}, u32_or(attributes[RTA_PRIORITY], 0)};
 
     if (refuses(header->rtm_type)) {
         route.paths.push_back({kNowhere, {}});  // IPv6 names lo

@@ -7,7 +7,7 @@
 // Invariant: after a whole dump, or after any sequence of messages of which none answered
 // kAmbiguous, the mirror
 //            equals the kernel's state (of the main table, and of the twins' addresses and
-//            neighbours).
+//            neighbours). Routes for one TOS only are left out: tables have no such key.
 
 #include <linux/netlink.h>
 
@@ -64,7 +64,6 @@ private:
     struct RouteKey {
         Prefix prefix;
         std::uint32_t metric = 0;
-        std::uint8_t tos = 0;
         friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
     };
     static constexpr unsigned kNowhere = 0xffffffff;

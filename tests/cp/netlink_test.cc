@@ -53,7 +53,7 @@ std::vector<table::RouteEntry> routes_by_ip(const char* family) {
                 if (path.is_null() && ours && !dead) path = hop;
             }
         }
-        if (path.is_null()) continue;
+        if (path.is_null() || row.contains("tos")) continue;
         const bool refuses = row.value("type", "unicast") != "unicast";
         const auto interface =
             refuses ? table::kNoInterface : interface_named(path.value("dev", ""));
@@ -221,6 +221,12 @@ TEST_F(NetlinkTest, MirrorsAmbiguousChanges) {
         "ip route del prohibit 10.5.0.0/16",
         "ip route add throw 10.7.0.0/16",
         "ip route del throw 10.7.0.0/16",
+        "ip route add 10.8.0.0/16 tos 0x10 via 10.77.0.3",
+        "ip route add 10.8.0.0/16 via 10.77.0.2",
+        "ip route append 10.8.0.0/16 tos 0x10 via 10.77.0.4",
+        "ip route del 10.8.0.0/16 tos 0x10 via 10.77.0.3",
+        "ip route del 10.8.0.0/16 tos 0 via 10.77.0.2",
+        "ip route add blackhole 10.8.0.0/16 tos 0x08",
         "ip -6 route add unreachable fd03::/32",
         "ip -6 route replace blackhole fd03::/32",
         "ip -6 route replace fd03::/32 via fd77::2",
