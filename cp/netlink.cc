@@ -121,10 +121,10 @@ Netlink::~Netlink() = default;
 Result<std::unique_ptr<Netlink>> Netlink::open(std::vector<Twin> twins) {
     std::unique_ptr<Netlink> self(new Netlink);
     self->impl_ = std::make_unique<Impl>(std::move(twins));
-    auto events =
-        open_socket(SOCK_NONBLOCK, group(RTNLGRP_LINK) | group(RTNLGRP_NEIGH) |
-                                       group(RTNLGRP_IPV4_IFADDR) | group(RTNLGRP_IPV6_IFADDR) |
-                                       group(RTNLGRP_IPV4_ROUTE) | group(RTNLGRP_IPV6_ROUTE));
+    auto events = open_socket(
+        SOCK_NONBLOCK, group(RTNLGRP_LINK) | group(RTNLGRP_NEIGH) | group(RTNLGRP_IPV4_IFADDR) |
+                           group(RTNLGRP_IPV6_IFADDR) | group(RTNLGRP_IPV4_ROUTE) |
+                           group(RTNLGRP_IPV6_ROUTE) | group(RTNLGRP_NEXTHOP));
     if (!events) return failed(std::move(events).error());
     auto requests = open_socket(0, 0);
     if (!requests) return failed(std::move(requests).error());
@@ -185,7 +185,9 @@ Result<bool> Netlink::Impl::resync() {
 }
 
 Status Netlink::Impl::dump_all(NetlinkMirror& into) {
-    // Links first: the others are kept only for links that are twins.
+    // Links first: the others are kept only for links that are twins. And the kernel dumps them
+    // under its lock, so whatever it was doing when it notified is done: of a nexthop object that
+    // is removed it tells before it takes the routes away.
     for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH}) {
         if (Status read = dump(type, into); !read) return read;
     }

@@ -114,6 +114,8 @@ NetlinkMirror::Applied NetlinkMirror::apply(const nlmsghdr* message, bool dump) 
             return apply_neighbour(message, false);
         case RTM_DELNEIGH:
             return apply_neighbour(message, true);
+        case RTM_DELNEXTHOP:
+            return Applied::kAmbiguous;
         default:
             return Applied::kNothing;
     }

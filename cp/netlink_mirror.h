@@ -31,7 +31,8 @@ public:
         kChanged,
         kAmbiguous,  // the message does not say enough: read everything again
     };
-    // One message of RTM_{NEW,DEL}{LINK,ADDR,ROUTE,NEIGH}; others change nothing. A message of a
+    // One message of RTM_{NEW,DEL}{LINK,ADDR,ROUTE,NEIGH}; of others only RTM_DELNEXTHOP means
+    // something: routes by it go, and IPv4 ones without a word. A message of a
     // dump is never ambiguous: several routes of one key are listed in the order of the kernel.
     // REQUIRES: mnl_nlmsg_ok(message).
     Applied apply(const nlmsghdr* message, bool dump);

@@ -232,6 +232,23 @@ TEST_F(NetlinkTest, MirrorsAmbiguousChanges) {
         "ip -6 route replace fd03::/32 via fd77::2",
         "ip -6 route replace prohibit fd03::/32",
         "ip -6 route del fd03::/32",
+        "ip nexthop add id 1 via 10.77.0.2 dev nlt0",
+        "ip nexthop add id 2 via 10.78.0.2 dev nlt1",
+        "ip nexthop add id 3 group 1/2",
+        "ip nexthop add id 4 blackhole",
+        "ip nexthop add id 6 via fd77::2 dev nlt0",
+        "ip route add 10.10.0.0/16 nhid 1",
+        "ip route add 10.11.0.0/16 nhid 3",
+        "ip route add 10.12.0.0/16 nhid 4",
+        "ip -6 route add fd04::/32 nhid 6",
+        "ip nexthop replace id 1 via 10.77.0.3 dev nlt0",
+        "ip nexthop replace id 3 group 2",
+        "ip nexthop replace id 3 group 1/2",
+        "ip nexthop replace id 6 via fd77::3 dev nlt0",
+        "ip nexthop del id 1",
+        "ip nexthop del id 4",
+        "ip nexthop del id 6",
+        "ip nexthop del id 3",
         "ip addr add 10.79.0.1/24 dev nlt1",
         "ip route add 10.4.0.0/16 via 10.79.0.2 src 10.78.0.1",
         "ip addr del 10.78.0.1/24 dev nlt1",
@@ -337,6 +354,24 @@ TEST_F(NetlinkTest, WhatTheKernelRefusesDoesNotGoByTheDefaultRoute) {
         EXPECT_TRUE(*changed);
         EXPECT_EQ(way_out(row.inside), 0);
     }
+}
+
+TEST_F(NetlinkTest, ARemovedNexthopTakesItsRoutesAlong) {
+    if (!shell("ip nexthop add id 1 via 10.77.0.2 dev nlt0")) GTEST_SKIP() << "no nexthop objects";
+    ASSERT_TRUE(shell("ip route add 10.10.0.0/16 nhid 1"));
+    settle();
+    const auto has = [this] {
+        const auto routes = state().routes;
+        return std::any_of(routes.begin(), routes.end(), [](const table::RouteEntry& route) {
+            return route.prefix == *Prefix::parse("10.10.0.0/16");
+        });
+    };
+    EXPECT_TRUE(has());
+    ASSERT_TRUE(shell("ip nexthop del id 1"));
+    auto changed = netlink_->process();
+    ASSERT_TRUE(changed);
+    EXPECT_TRUE(*changed);
+    EXPECT_FALSE(has());
 }
 
 TEST_F(NetlinkTest, AnOverrunIsRepairedByReadingAgain) {
