@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,6 +14,8 @@
 
 namespace lb::cp {
 namespace {
+
+constexpr std::chrono::seconds kRetry{1};
 
 Status set_up(Netlink& netlink, const PortConfig& port) {
     if (Status up = netlink.set_up(port.tap); !up) return up;
@@ -30,14 +34,19 @@ Status set_up(Netlink& netlink, const PortConfig& port) {
 }  // namespace
 
 struct KernelTwins::Impl : std::enable_shared_from_this<KernelTwins::Impl> {
-    explicit Impl(asio::io_context& io) : watch(io) {}
+    explicit Impl(asio::io_context& io) : watch(io), retry_timer(io) {}
 
     std::vector<PortConfig> ports;
     std::unique_ptr<Netlink> netlink;
     asio::posix::stream_descriptor watch;  // borrows netlink's descriptor
+    asio::steady_timer retry_timer;
     std::function<void()> changed;
+    bool failing = false;  // and the log has it
 
     void wait();
+    void retry_later();
+    void take();
+    void report(const std::string& reason);
 };
 
 KernelTwins::KernelTwins(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -45,6 +54,7 @@ KernelTwins::KernelTwins(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 KernelTwins::~KernelTwins() {
     impl_->changed = nullptr;
     impl_->watch.release();
+    impl_->retry_timer.cancel();
 }
 
 Result<std::unique_ptr<KernelTwins>> KernelTwins::create(asio::io_context& io,
@@ -68,21 +78,47 @@ Result<std::unique_ptr<KernelTwins>> KernelTwins::create(asio::io_context& io,
     impl->netlink = std::move(*netlink);
     impl->changed = std::move(changed);
     impl->watch.assign(impl->netlink->fd());
-    impl->wait();
+    if (impl->netlink->stale()) {
+        impl->retry_later();
+    } else {
+        impl->wait();
+    }
     return std::unique_ptr<KernelTwins>(new KernelTwins(std::move(impl)));
 }
 
 void KernelTwins::Impl::wait() {
-    watch.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](
-                                                                  const asio::error_code& error) {
-        if (error || !self->changed) return;
-        const auto differs = self->netlink->process();
-        if (!differs) {
-            log(LogLevel::kError, "netlink.failed", {{"reason", differs.error().message}});
-        }
-        if (differs && *differs) self->changed();
-        self->wait();
+    watch.async_wait(asio::posix::descriptor_base::wait_read,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                         if (!error && self->changed) self->take();
+                     });
+}
+
+// Notifications wait meanwhile: a kernel that fails is not asked in a busy loop.
+void KernelTwins::Impl::retry_later() {
+    retry_timer.expires_after(kRetry);
+    retry_timer.async_wait([self = shared_from_this()](const asio::error_code& error) {
+        if (!error && self->changed) self->take();
     });
+}
+
+void KernelTwins::Impl::take() {
+    const auto differs = netlink->process();
+    if (differs && *differs) changed();
+    if (!differs) {
+        report(differs.error().message);
+    } else {
+        report(netlink->stale() ? "it changed while it was read" : "");
+    }
+    if (failing) return retry_later();
+    wait();
+}
+
+// Once when it begins and once when it ends. No `reason`: all is well.
+void KernelTwins::Impl::report(const std::string& reason) {
+    const bool fails = !reason.empty();
+    if (fails && !failing) log(LogLevel::kError, "netlink.failed", {{"reason", reason}});
+    if (!fails && failing) log(LogLevel::kInfo, "netlink.restored");
+    failing = fails;
 }
 
 table::NetworkState KernelTwins::state(std::vector<table::Interface> interfaces) const {

@@ -96,6 +96,8 @@ struct Netlink::Impl {
     std::uint64_t overruns = 0;
     std::vector<Twin> twins;
     NetlinkMirror mirror;
+    bool stale = false;    // see stale()
+    bool changed = false;  // since process() last said so
     std::vector<NextHop> wanted;
     bool managed = kernel_manages_neighbours();
     std::vector<char> buffer = std::vector<char>(kReadBuffer);
@@ -106,9 +108,9 @@ struct Netlink::Impl {
     // 0, or the errno that the kernel answered.
     Result<int> command(Request& request);
     Result<bool> dump_once(std::uint16_t type, NetlinkMirror& into);
-    Status dump(std::uint16_t type, NetlinkMirror& into);
-    Status dump_all(NetlinkMirror& into);
-    Result<bool> resync();
+    Result<bool> dump(std::uint16_t type, NetlinkMirror& into);
+    Result<bool> dump_all(NetlinkMirror& into);
+    Status resync();
     Result<unsigned> twin(const std::string& device);
     Status set_link(const std::string& device, const std::string& what, Request& request);
     void want(const NextHop& hop, bool wanted_now);
@@ -144,13 +146,12 @@ std::uint64_t Netlink::overruns() const noexcept { return impl_->overruns; }
 bool Netlink::manages_neighbours() const noexcept { return impl_->managed; }
 
 Result<bool> Netlink::process() {
-    bool changed = false, stale = false;
     for (unsigned reads = 0; reads < kReadsMax; ++reads) {
         const ssize_t size =
             mnl_socket_recvfrom(impl_->events.get(), impl_->buffer.data(), impl_->buffer.size());
         if (size < 0 && errno == ENOBUFS) {
             ++impl_->overruns;
-            stale = true;
+            impl_->stale = true;
             continue;
         }
         if (size < 0 && (errno == EAGAIN || errno == EINTR)) break;
@@ -159,52 +160,58 @@ Result<bool> Netlink::process() {
         const auto* message = reinterpret_cast<const nlmsghdr*>(impl_->buffer.data());
         for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
             const NetlinkMirror::Applied applied = impl_->mirror.apply(message, false);
-            changed |= applied != NetlinkMirror::Applied::kNothing;
-            stale |= applied == NetlinkMirror::Applied::kAmbiguous;
+            impl_->changed |= applied != NetlinkMirror::Applied::kNothing;
+            impl_->stale |= applied == NetlinkMirror::Applied::kAmbiguous;
         }
     }
-    if (!stale) return changed;
-    auto differs = impl_->resync();
-    if (!differs) return failed(std::move(differs).error());
-    return changed || *differs;
+    if (impl_->stale) {
+        if (Status read = impl_->resync(); !read) return failed(std::move(read).error());
+    }
+    return std::exchange(impl_->changed, false);
 }
 
-Status Netlink::resync() {
-    auto read = impl_->resync();
-    if (!read) return failed(std::move(read).error());
+Status Netlink::resync() { return impl_->resync(); }
+bool Netlink::stale() const noexcept { return impl_->stale; }
+
+Status Netlink::Impl::resync() {
+    stale = true;
+    NetlinkMirror fresh(twins);
+    auto whole = dump_all(fresh);
+    if (!whole) {
+        // The rest of a dump that was given up would stand in the next one's way (EBUSY).
+        if (auto again = open_socket(0, 0)) requests = std::move(*again);
+        return failed(std::move(whole).error());
+    }
+    changed |= !mirror.same_state(fresh);
+    mirror = std::move(fresh);
+    stale = !*whole;
     return {};
 }
 
-// True if the mirror differs from what it was.
-Result<bool> Netlink::Impl::resync() {
-    NetlinkMirror fresh(twins);
-    if (Status read = dump_all(fresh); !read) return failed(std::move(read).error());
-    const bool differs = !mirror.same_state(fresh);
-    mirror = std::move(fresh);
-    return differs;
-}
-
-Status Netlink::Impl::dump_all(NetlinkMirror& into) {
+// False if any of it was interrupted to the last.
+Result<bool> Netlink::Impl::dump_all(NetlinkMirror& into) {
+    bool all_whole = true;
     // Links first: the others are kept only for links that are twins. And the kernel dumps them
     // under its lock, so whatever it was doing when it notified is done: of a nexthop object that
     // is removed it tells before it takes the routes away.
     for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH}) {
-        if (Status read = dump(type, into); !read) return read;
+        auto whole = dump(type, into);
+        if (!whole) return whole;
+        all_whole &= *whole;
     }
-    return {};
+    return all_whole;
 }
 
-Status Netlink::Impl::dump(std::uint16_t type, NetlinkMirror& into) {
-    for (unsigned tries = 0; tries < kDumpTries; ++tries) {
+Result<bool> Netlink::Impl::dump(std::uint16_t type, NetlinkMirror& into) {
+    for (unsigned tries = 1;; ++tries) {
         NetlinkMirror attempt = into;
         auto whole = dump_once(type, attempt);
-        if (!whole) return failed(std::move(whole).error());
-        // The last try is taken as it is: what changed meanwhile comes as a notification too.
-        if (!*whole && tries + 1 < kDumpTries) continue;
+        if (!whole) return whole;
+        // The last try is taken as it is, being nearer to the truth than what we had.
+        if (!*whole && tries < kDumpTries) continue;
         into = std::move(attempt);
-        return {};
+        return whole;
     }
-    return {};
 }
 
 // False if the kernel says that the state changed under the dump.

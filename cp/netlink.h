@@ -45,11 +45,15 @@ public:
     // Readable when notifications wait. Non-blocking.
     int fd() const noexcept;
 
-    // Reads what waits. True if the mirror changed in a way that tables depend on.
+    // Reads what waits. True if the mirror changed in a way that tables depend on, since it was
+    // last said so; an error forgets nothing of that.
     Result<bool> process();
 
-    // Reads everything from the kernel again.
+    // Reads everything from the kernel again. What differs is told by process().
     Status resync();
+    // True while the mirror may differ from the kernel, as reading everything failed or was
+    // interrupted by changes. process() tries again: call it after a while, fd() says nothing.
+    bool stale() const noexcept;
     std::uint64_t overruns()
         const noexcept;  // times that notifications were lost and all was read again
 
