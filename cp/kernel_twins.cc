@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::chrono::seconds kRetry{1};
 
-Status set_up(Netlink& netlink, const PortConfig& port) {
-    if (Status up = netlink.set_up(port.tap); !up) return up;
+// REQUIRES: the twin is up.
+Status configure(Netlink& netlink, const PortConfig& port) {
     for (const Prefix& address : port.addresses) {
         if (Status added = netlink.add_address(port.tap, address); !added) return added;
     }
@@ -29,6 +29,11 @@ Status set_up(Netlink& netlink, const PortConfig& port) {
         if (Status added = netlink.add_neighbour(port.tap, address, mac); !added) return added;
     }
     return {};
+}
+
+Status set_up(Netlink& netlink, const PortConfig& port) {
+    if (Status up = netlink.set_up(port.tap); !up) return up;
+    return configure(netlink, port);
 }
 
 }  // namespace
@@ -46,6 +51,7 @@ struct KernelTwins::Impl : std::enable_shared_from_this<KernelTwins::Impl> {
     void wait();
     void retry_later();
     void take();
+    void configure_risen();
     void report(const std::string& reason);
 };
 
@@ -72,6 +78,7 @@ Result<std::unique_ptr<KernelTwins>> KernelTwins::create(asio::io_context& io,
         if (Status ready = set_up(**netlink, port); !ready) return failed(std::move(ready).error());
     }
     if (Status read = (*netlink)->resync(); !read) return failed(std::move(read).error());
+    (*netlink)->take_risen();  // they are ready
 
     auto impl = std::make_shared<Impl>(io);
     impl->ports = ports;
@@ -109,8 +116,22 @@ void KernelTwins::Impl::take() {
     } else {
         report(netlink->stale() ? "it changed while it was read" : "");
     }
+    configure_risen();
     if (failing) return retry_later();
     wait();
+}
+
+// Once each time: what the kernel refuses now, it refuses again.
+void KernelTwins::Impl::configure_risen() {
+    for (const table::InterfaceIndex interface : netlink->take_risen()) {
+        const PortConfig& port = ports[interface];
+        if (Status ready = configure(*netlink, port); !ready) {
+            log(LogLevel::kError, "twin.incomplete",
+                {{"port", port.name}, {"reason", ready.error().message}});
+        } else {
+            log(LogLevel::kInfo, "twin.configured", {{"port", port.name}, {"tap", port.tap}});
+        }
+    }
 }
 
 // Once when it begins and once when it ends. No `reason`: all is well.

@@ -27,7 +27,8 @@ public:
     static constexpr std::size_t kWantedMax = 900;
 
     // REQUIRES: the TAP devices that `ports` name exist. `changed` is called when the network table
-    // would differ.
+    // would differ. A twin that goes down and comes up again is given its part again; none that was
+    // set down is set up.
     static Result<std::unique_ptr<KernelTwins>> create(asio::io_context& io,
                                                        const std::vector<PortConfig>& ports,
                                                        std::function<void()> changed);

@@ -96,6 +96,7 @@ struct Netlink::Impl {
     std::uint64_t overruns = 0;
     std::vector<Twin> twins;
     NetlinkMirror mirror;
+    bool lost = false;     // notifications, since everything was read
     bool stale = false;    // see stale()
     bool changed = false;  // since process() last said so
     std::vector<NextHop> wanted;
@@ -151,7 +152,7 @@ Result<bool> Netlink::process() {
             mnl_socket_recvfrom(impl_->events.get(), impl_->buffer.data(), impl_->buffer.size());
         if (size < 0 && errno == ENOBUFS) {
             ++impl_->overruns;
-            impl_->stale = true;
+            impl_->lost = impl_->stale = true;
             continue;
         }
         if (size < 0 && (errno == EAGAIN || errno == EINTR)) break;
@@ -183,7 +184,9 @@ Status Netlink::Impl::resync() {
         return failed(std::move(whole).error());
     }
     changed |= !mirror.same_state(fresh);
+    fresh.follow(mirror, lost);
     mirror = std::move(fresh);
+    lost = false;
     stale = !*whole;
     return {};
 }
@@ -286,6 +289,7 @@ table::NetworkState Netlink::state(std::vector<table::Interface> interfaces) con
     return state;
 }
 
+std::set<table::InterfaceIndex> Netlink::take_risen() { return impl_->mirror.take_risen(); }
 unsigned Netlink::device_index(table::InterfaceIndex interface) const noexcept {
     return impl_->mirror.device_index(interface);
 }

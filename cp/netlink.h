@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,10 @@ public:
     // (the smaller one), routes and neighbours. Interfaces without a twin stay as given. A route
     // that refuses (blackhole and the like) is one by kNoInterface.
     table::NetworkState state(std::vector<table::Interface> interfaces) const;
+
+    // Interfaces whose twin came up since the last call. Of one that went down before, the kernel
+    // has flushed routes, IPv6 addresses and neighbours.
+    std::set<table::InterfaceIndex> take_risen();
 
     // Kernel index of an interface's twin, 0 if there is none now.
     unsigned device_index(table::InterfaceIndex interface) const noexcept;

@@ -94,6 +94,7 @@ void NetlinkMirror::clear() {
     addresses_.clear();
     routes_.clear();
     neighbours_.clear();
+    risen_.clear();
 }
 
 NetlinkMirror::Applied NetlinkMirror::apply(const nlmsghdr* message, bool dump) {
@@ -143,7 +144,9 @@ NetlinkMirror::Applied NetlinkMirror::apply_link(const nlmsghdr* message, bool r
         return Applied::kAmbiguous;
     }
     if (known != links_.end() && known->second == link) return Applied::kNothing;
+    const bool was_up = is_up(index);
     links_[index] = std::move(link);
+    if (!was_up && is_up(index)) risen_.insert(links_[index].interface);
     return Applied::kAmbiguous;
 }
 
@@ -329,9 +332,8 @@ void NetlinkMirror::fill_route(const RouteKey& key, const Paths& paths,
             state.routes.push_back({key.prefix, table::kNoInterface, {}, key.metric});
             return;
         }
-        const auto link = links_.find(path.device);
-        if (link == links_.end() || (link->second.flags & IFF_UP) == 0) continue;
-        state.routes.push_back({key.prefix, link->second.interface, path.gateway, key.metric});
+        if (!is_up(path.device)) continue;
+        state.routes.push_back({key.prefix, interface_of(path.device), path.gateway, key.metric});
         return;
     }
 }
@@ -345,6 +347,20 @@ const NetlinkMirror::Neighbour* NetlinkMirror::find_neighbour(
     unsigned device, const IpAddress& address) const noexcept {
     const auto known = neighbours_.find({device, address});
     return known == neighbours_.end() ? nullptr : &known->second;
+}
+
+void NetlinkMirror::follow(const NetlinkMirror& before, bool lost) {
+    risen_ = before.risen_;
+    for (const auto& [index, link] : links_) {
+        if (is_up(index) && (lost || !before.is_up(index))) risen_.insert(link.interface);
+    }
+}
+
+std::set<table::InterfaceIndex> NetlinkMirror::take_risen() { return std::exchange(risen_, {}); }
+
+bool NetlinkMirror::is_up(unsigned device) const noexcept {
+    const auto link = links_.find(device);
+    return link != links_.end() && (link->second.flags & IFF_UP) != 0;
 }
 
 bool NetlinkMirror::same_state(const NetlinkMirror& other) const noexcept {

@@ -51,6 +51,12 @@ public:
     // A usable neighbour, or null.
     const Neighbour* find_neighbour(unsigned device, const IpAddress& address) const noexcept;
 
+    // After a dump, of what was known before: those that came up meanwhile have risen. `lost`:
+    // notifications were lost, so any that is up may have been down in between.
+    void follow(const NetlinkMirror& before, bool lost);
+    // Interfaces whose twin came up, since the last call.
+    std::set<table::InterfaceIndex> take_risen();
+
     // True if tables made of the two would be the same.
     bool same_state(const NetlinkMirror& other) const noexcept;
 
@@ -89,6 +95,7 @@ private:
     static bool parse_route(const nlmsghdr* message, Route& route);
     void fill_route(const RouteKey& key, const Paths& paths, table::NetworkState& state) const;
     table::InterfaceIndex twin_named(const std::string& name) const noexcept;
+    bool is_up(unsigned device) const noexcept;
     bool concerns_tables(const Paths& paths) const noexcept;
 
     std::vector<Twin> twins_;
@@ -98,6 +105,7 @@ private:
     // kernel's order.
     std::map<RouteKey, std::vector<Paths>> routes_;
     std::map<NeighbourKey, Neighbour> neighbours_;  // usable ones
+    std::set<table::InterfaceIndex> risen_;
 };
 
 }  // namespace lb::cp

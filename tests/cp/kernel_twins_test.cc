@@ -93,6 +93,38 @@ protected:
 
 TEST_F(KernelTwinsTest, GivesATwinWhatItsPortSays) { expect_as_configured(); }
 
+// The kernel flushes routes, IPv6 addresses and neighbours of a device that goes down.
+TEST_F(KernelTwinsTest, ATwinThatComesUpAgainGetsItAgain) {
+    ASSERT_TRUE(shell("ip link set ktt0 down"));
+    run();
+    EXPECT_TRUE(gateway("192.0.2.1").is_none());
+    EXPECT_FALSE(owns("fd77::1"));
+    EXPECT_FALSE(shell("ip -br link show dev ktt0 up | grep -q ktt0")) << "it was set down";
+    ASSERT_TRUE(shell("ip link set ktt0 up"));
+    run();
+    expect_as_configured();
+    ASSERT_TRUE(shell("ip link set ktt0 down && ip link set ktt0 up"));  // read together
+    run();
+    expect_as_configured();
+}
+
+TEST_F(KernelTwinsTest, AlsoWhereTheNotificationsWereLost) {
+    int tiny = 2048;
+    ASSERT_EQ(::setsockopt(netlink_sockets().at(0), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
+    ASSERT_TRUE(
+        shell("for i in $(seq 1 200); do echo route add 10.200.$i.0/24 via 10.77.0.2; done"
+              " | ip -batch - && ip link set ktt0 down && ip link set ktt0 up"));
+    run();
+    expect_as_configured();
+}
+
+TEST_F(KernelTwinsTest, WhatWasTakenFromATwinThatIsUpStaysAway) {
+    ASSERT_TRUE(shell("ip route del default && ip link set ktt0 mtu 1400"));
+    run();
+    EXPECT_TRUE(gateway("192.0.2.1").is_none());
+    EXPECT_EQ(gateway("2001:db8::1"), port_.gateway[1]);
+}
+
 TEST_F(KernelTwinsTest, AFailedReadOfEverythingIsRepeated) {
     const std::vector<int> sockets = netlink_sockets();
     ASSERT_EQ(sockets.size(), 2U) << "notifications and requests";
