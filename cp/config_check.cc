@@ -45,6 +45,20 @@ bool has_listener_name(const Config& config, std::string_view name) {
     return false;
 }
 
+// Default routes of one port have one metric, and of several the first alone would be used.
+void check_gateways(const PortConfig& port, ConfigLog& log) {
+    for (std::size_t i = 1; i < port.gateway.size(); ++i) {
+        const auto end = port.gateway.begin() + static_cast<std::ptrdiff_t>(i);
+        const auto first = std::find_if(port.gateway.begin(), end, [&](const IpAddress& other) {
+            return other.family() == end->family();
+        });
+        if (first == end) continue;
+        log.fail(port.line, port_key(port) + ".gateway",
+                 fmt::format("{} and {} are of one family, and only one can be the default router",
+                             first->text(), end->text()));
+    }
+}
+
 void check_gateway(const PortConfig& port, const IpAddress& gateway, ConfigLog& log) {
     for (const Prefix& prefix : port.addresses) {
         if (prefix.contains(gateway)) return;
@@ -89,6 +103,7 @@ void check_ports(const Config& config, ConfigLog& log) {
                          fmt::format("address {} is used twice", prefix.address.text()));
             }
         }
+        check_gateways(port, log);
         for (const IpAddress& gateway : port.gateway) check_gateway(port, gateway, log);
         check_frame_size(port, log);
     }

@@ -244,6 +244,10 @@ constexpr Bad kBad[] = {
      "f.toml:10: port \"x\".addresses: \"10.77.0.1/33\" is not address/length"},
     {"[[port]]\nname = \"x\"\ndevice = \"d\"\nneighbors = { \"1.2.3.4\" = \"zz\" }",
      "f.toml:10: port \"x\".neighbors: \"1.2.3.4\" = 'zz' is not"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\naddresses = [\"10.1.0.1/24\", \"fd01::1/64\"]\n"
+     "gateway = [\"10.1.0.254\", \"fd01::fe\", \"10.1.0.253\"]",
+     "f.toml:7: port \"x\".gateway: 10.1.0.254 and 10.1.0.253 are of one family, and only one can "
+     "be the default router"},
     {"[tm]\nretr_timer1 = 5000", "f.toml:1: tm.retr_timer1: 5000 is above retr_timer2 (4000)"},
     {"[rpc]\nbinrpc = [\"/run/x\"]",
      "f.toml:8: rpc.binrpc: \"/run/x\" does not begin with one of:"},
