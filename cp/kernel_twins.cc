@@ -114,7 +114,7 @@ void KernelTwins::Impl::take() {
     if (!differs) {
         report(differs.error().message);
     } else {
-        report(netlink->stale() ? "it changed while it was read" : "");
+        report(netlink->stale() ? "the kernel's state kept changing while it was read" : "");
     }
     configure_risen();
     if (failing) return retry_later();

@@ -4,6 +4,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <sys/utsname.h>
 
@@ -197,7 +198,8 @@ Result<bool> Netlink::Impl::dump_all(NetlinkMirror& into) {
     // Links first: the others are kept only for links that are twins. And the kernel dumps them
     // under its lock, so whatever it was doing when it notified is done: of a nexthop object that
     // is removed it tells before it takes the routes away.
-    for (const std::uint16_t type : {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH}) {
+    for (const std::uint16_t type :
+         {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEXTHOP, RTM_GETNEIGH}) {
         auto whole = dump(type, into);
         if (!whole) return whole;
         all_whole &= *whole;
@@ -220,7 +222,11 @@ Result<bool> Netlink::Impl::dump(std::uint16_t type, NetlinkMirror& into) {
 // False if the kernel says that the state changed under the dump.
 Result<bool> Netlink::Impl::dump_once(std::uint16_t type, NetlinkMirror& into) {
     Request request(type, NLM_F_DUMP);
-    request.header<rtgenmsg>().rtgen_family = AF_UNSPEC;
+    if (type == RTM_GETNEXTHOP) {
+        request.header<nhmsg>().nh_family = AF_UNSPEC;
+    } else {
+        request.header<rtgenmsg>().rtgen_family = AF_UNSPEC;
+    }
     if (Status sent = send(request.message()); !sent) return failed(std::move(sent).error());
 
     bool whole = true;
@@ -235,6 +241,9 @@ Result<bool> Netlink::Impl::dump_once(std::uint16_t type, NetlinkMirror& into) {
             if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) whole = false;
             if (message->nlmsg_type == NLMSG_DONE) return whole;
             if (message->nlmsg_type == NLMSG_ERROR) {
+                const auto* answer = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+                // Before Linux 5.3 there are no nexthop objects.
+                if (type == RTM_GETNEXTHOP && answer->error == -EOPNOTSUPP) return whole;
                 return failed(Errc::kUnavailable, "netlink dump refused by the kernel");
             }
             into.apply(message, true);

@@ -5,6 +5,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -93,6 +94,7 @@ void NetlinkMirror::clear() {
     links_.clear();
     addresses_.clear();
     routes_.clear();
+    nexthops_.clear();
     neighbours_.clear();
     risen_.clear();
 }
@@ -115,8 +117,10 @@ NetlinkMirror::Applied NetlinkMirror::apply(const nlmsghdr* message, bool dump) 
             return apply_neighbour(message, false);
         case RTM_DELNEIGH:
             return apply_neighbour(message, true);
+        case RTM_NEWNEXTHOP:
+            return apply_nexthop(message, false);
         case RTM_DELNEXTHOP:
-            return Applied::kAmbiguous;
+            return apply_nexthop(message, true);
         default:
             return Applied::kNothing;
     }
@@ -184,6 +188,13 @@ bool NetlinkMirror::parse_route(const nlmsghdr* message, Route& route) {
         route.paths.push_back({kNowhere, {}});  // IPv6 names lo
         return true;
     }
+    if (attributes[RTA_OIF] == nullptr && attributes[RTA_MULTIPATH] == nullptr) {
+        // Its object has the paths, with nexthop_compat_mode = 0.
+        if (const std::uint32_t id = u32_or(attributes[RTA_NH_ID], 0); id != 0) {
+            route.paths.push_back({0, {}, id});
+            return true;
+        }
+    }
     if (attributes[RTA_MULTIPATH] == nullptr) {
         route.paths.push_back(
             {u32_or(attributes[RTA_OIF], 0),
@@ -248,6 +259,32 @@ NetlinkMirror::Applied NetlinkMirror::remove_route(const Route& route) {
     return ours ? Applied::kChanged : Applied::kNothing;
 }
 
+// A new object has no routes yet. A removed one takes them along, and IPv4 ones without a word.
+NetlinkMirror::Applied NetlinkMirror::apply_nexthop(const nlmsghdr* message, bool removed) {
+    const auto* header = header_of<nhmsg>(message);
+    if (header == nullptr) return Applied::kNothing;
+    const Attributes<NHA_MAX> attributes(message, sizeof(nhmsg));
+    const std::uint32_t id = u32_or(attributes[NHA_ID], 0);
+    if (id == 0) return Applied::kNothing;
+    if (removed) {
+        nexthops_.erase(id);
+        return Applied::kAmbiguous;
+    }
+    Nexthop nexthop;
+    nexthop.path.device =
+        attributes[NHA_BLACKHOLE] != nullptr ? kNowhere : u32_or(attributes[NHA_OIF], 0);
+    nexthop.path.gateway = address_of(header->nh_family, attributes[NHA_GATEWAY]);
+    if (const nlattr* group = attributes[NHA_GROUP]; group != nullptr) {
+        const auto* members = static_cast<const nexthop_grp*>(mnl_attr_get_payload(group));
+        const std::size_t count = mnl_attr_get_payload_len(group) / sizeof(nexthop_grp);
+        for (std::size_t i = 0; i < count; ++i) nexthop.members.push_back(members[i].id);
+    }
+    const auto [known, fresh] = nexthops_.try_emplace(id, nexthop);
+    if (fresh || known->second == nexthop) return Applied::kNothing;
+    known->second = std::move(nexthop);
+    return Applied::kChanged;
+}
+
 NetlinkMirror::Applied NetlinkMirror::apply_neighbour(const nlmsghdr* message, bool removed) {
     const auto* header = header_of<ndmsg>(message);
     if (header == nullptr || (header->ndm_flags & NTF_PROXY) != 0) return Applied::kNothing;
@@ -280,10 +317,10 @@ table::InterfaceIndex NetlinkMirror::twin_named(const std::string& name) const n
     return table::kNoInterface;
 }
 
-// By a twin, or refused: that counts for our ports, too.
+// By a twin, or refused: that counts for our ports, too. Of an object it is not known here.
 bool NetlinkMirror::concerns_tables(const Paths& paths) const noexcept {
     return std::any_of(paths.begin(), paths.end(), [this](const Path& path) {
-        return path.device == kNowhere || links_.contains(path.device);
+        return path.device == kNowhere || path.nexthop != 0 || links_.contains(path.device);
     });
 }
 
@@ -301,7 +338,14 @@ void NetlinkMirror::fill(table::NetworkState& state) const {
         }
     }
     for (const auto& [key, routes] : routes_) {
-        for (const Paths& paths : routes) fill_route(key, paths, state);
+        for (const Paths& paths : routes) {
+            const std::uint32_t nexthop = paths.front().nexthop;  // the only path then
+            if (nexthop == 0) {
+                fill_route(key, paths, state);
+            } else {
+                fill_route(key, paths_of(nexthop), state);
+            }
+        }
     }
     for (const auto& [key, neighbour] : neighbours_) {
         const table::InterfaceIndex interface = interface_of(key.first);
@@ -338,6 +382,19 @@ void NetlinkMirror::fill_route(const RouteKey& key, const Paths& paths,
     }
 }
 
+// The kernel has no groups of groups.
+NetlinkMirror::Paths NetlinkMirror::paths_of(std::uint32_t nexthop) const {
+    const auto found = nexthops_.find(nexthop);
+    if (found == nexthops_.end()) return {};
+    if (found->second.members.empty()) return {found->second.path};
+    Paths paths;
+    for (const std::uint32_t id : found->second.members) {
+        const auto member = nexthops_.find(id);
+        if (member != nexthops_.end()) paths.push_back(member->second.path);
+    }
+    return paths;
+}
+
 table::InterfaceIndex NetlinkMirror::interface_of(unsigned device) const noexcept {
     const auto link = links_.find(device);
     return link == links_.end() ? table::kNoInterface : link->second.interface;
@@ -365,7 +422,7 @@ bool NetlinkMirror::is_up(unsigned device) const noexcept {
 
 bool NetlinkMirror::same_state(const NetlinkMirror& other) const noexcept {
     return links_ == other.links_ && addresses_ == other.addresses_ && routes_ == other.routes_ &&
-           neighbours_ == other.neighbours_;
+           nexthops_ == other.nexthops_ && neighbours_ == other.neighbours_;
 }
 
 }  // namespace lb::cp

@@ -31,10 +31,9 @@ public:
         kChanged,
         kAmbiguous,  // the message does not say enough: read everything again
     };
-    // One message of RTM_{NEW,DEL}{LINK,ADDR,ROUTE,NEIGH}; of others only RTM_DELNEXTHOP means
-    // something: routes by it go, and IPv4 ones without a word. A message of a
-    // dump is never ambiguous: several routes of one key are listed in the order of the kernel.
-    // REQUIRES: mnl_nlmsg_ok(message).
+    // One message of RTM_{NEW,DEL}{LINK,ADDR,ROUTE,NEIGH,NEXTHOP}; others change nothing. A message
+    // of a dump is never ambiguous: several routes of one key are listed in the order of the
+    // kernel. REQUIRES: mnl_nlmsg_ok(message).
     Applied apply(const nlmsghdr* message, bool dump);
 
     void clear();  // before a dump; the twins stay
@@ -77,6 +76,7 @@ private:
     struct Path {
         unsigned device = 0;  // kNowhere: a route that refuses
         IpAddress gateway;
+        std::uint32_t nexthop = 0;  // id of an object, where the kernel does not say more
         friend bool operator==(const Path&, const Path&) = default;
     };
     using Paths = std::vector<Path>;  // of one route; several only for multipath
@@ -84,14 +84,21 @@ private:
         RouteKey key;
         Paths paths;
     };
+    struct Nexthop {
+        Path path;
+        std::vector<std::uint32_t> members;  // ids; none: it is no group
+        friend bool operator==(const Nexthop&, const Nexthop&) = default;
+    };
     using NeighbourKey = std::pair<unsigned, IpAddress>;
 
     Applied apply_link(const nlmsghdr* message, bool removed);
     Applied apply_address(const nlmsghdr* message, bool removed);
     Applied apply_route(const nlmsghdr* message, bool removed, bool dump);
+    Applied apply_nexthop(const nlmsghdr* message, bool removed);
     Applied apply_neighbour(const nlmsghdr* message, bool removed);
     Applied add_route(Route&& route, bool replace);
     Applied remove_route(const Route& route);
+    Paths paths_of(std::uint32_t nexthop) const;
     static bool parse_route(const nlmsghdr* message, Route& route);
     void fill_route(const RouteKey& key, const Paths& paths, table::NetworkState& state) const;
     table::InterfaceIndex twin_named(const std::string& name) const noexcept;
@@ -104,6 +111,7 @@ private:
     // By every device, as a twin's route may replace another's. Several routes of one key: in the
     // kernel's order.
     std::map<RouteKey, std::vector<Paths>> routes_;
+    std::map<std::uint32_t, Nexthop> nexthops_;     // by id
     std::map<NeighbourKey, Neighbour> neighbours_;  // usable ones
     std::set<table::InterfaceIndex> risen_;
 };

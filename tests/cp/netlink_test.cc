@@ -374,6 +374,38 @@ TEST_F(NetlinkTest, ARemovedNexthopTakesItsRoutesAlong) {
     EXPECT_FALSE(has());
 }
 
+// nexthop_compat_mode = 0: routes name their object and not its paths.
+TEST_F(NetlinkTest, RoutesByNexthopObjectsAlone) {
+    if (!shell("echo 0 > /proc/sys/net/ipv4/nexthop_compat_mode")) GTEST_SKIP() << "no objects";
+    ASSERT_TRUE(netlink_->add_gateway("nlt0", *IpAddress::parse("10.77.0.254")));
+    ASSERT_TRUE(
+        shell("ip nexthop add id 1 via 10.77.0.2 dev nlt0 && ip nexthop add id 2 via 10.78.0.2 dev "
+              "nlt1 && ip nexthop add id 3 group 1/2 && ip nexthop add id 4 blackhole && "
+              "ip nexthop add id 6 via fd77::2 dev nlt0 && ip route add 10.10.0.0/16 nhid 1 && "
+              "ip route add 10.11.0.0/16 nhid 3 && ip route add 10.12.0.0/16 nhid 4 && "
+              "ip -6 route add fd04::/32 nhid 6"));
+    settle();
+    const auto neighbour = [this](const char* target) {
+        const auto network = table::Network::build(state());
+        const IpAddress hop = network->resolve(*IpAddress::parse(target)).neighbour;
+        return hop.is_none() ? std::string() : hop.text();
+    };
+    EXPECT_EQ(neighbour("10.10.0.1"), "10.77.0.2");
+    EXPECT_EQ(neighbour("10.11.0.1"), "10.77.0.2");
+    EXPECT_EQ(neighbour("10.12.0.1"), "") << "refused";
+    EXPECT_EQ(neighbour("fd04::1"), "fd77::2");
+    ASSERT_TRUE(shell("ip nexthop replace id 1 via 10.77.0.3 dev nlt0"));
+    settle();
+    EXPECT_EQ(neighbour("10.10.0.1"), "10.77.0.3");
+    EXPECT_EQ(neighbour("10.11.0.1"), "10.77.0.3");
+    ASSERT_TRUE(netlink_->resync());
+    EXPECT_EQ(neighbour("10.11.0.1"), "10.77.0.3") << "from dumps";
+    ASSERT_TRUE(shell("ip nexthop del id 1"));
+    settle();
+    EXPECT_EQ(neighbour("10.10.0.1"), "10.77.0.254");
+    EXPECT_EQ(neighbour("10.11.0.1"), "10.78.0.2");
+}
+
 TEST_F(NetlinkTest, AnOverrunIsRepairedByReadingAgain) {
     int tiny = 2048;
     ASSERT_EQ(::setsockopt(netlink_->fd(), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
