@@ -47,9 +47,9 @@ struct Port {
 
 struct RouteEntry {
     Prefix prefix;
-    InterfaceIndex interface = kNoInterface;
-    IpAddress gateway;         // none: on link
-    std::uint32_t metric = 0;  // lower wins among equal prefixes
+    InterfaceIndex interface = kNoInterface;  // kNoInterface: what it covers has no route
+    IpAddress gateway;                        // none: on link
+    std::uint32_t metric = 0;                 // lower wins among equal prefixes
 
     friend bool operator==(const RouteEntry&, const RouteEntry&) = default;
 };
