@@ -114,6 +114,8 @@ struct Destination {
     bool draining() const noexcept { return (flags & table::kDraining) != 0; }
     // False for transport=tcp, sips: and the like: listed, but never selected and not to be probed.
     bool over_udp() const noexcept;
+    // May be selected now: in a state that takes calls, over UDP, and with an address.
+    bool usable() const noexcept { return !skipped() && over_udp() && !endpoints.empty(); }
 };
 
 struct DestinationSet {
@@ -145,6 +147,8 @@ struct DestinationUri {
     std::optional<IpAddress> literal;
 };
 Result<DestinationUri> parse_destination_uri(std::string_view text);
+// Destination::over_udp() of a URI as stored.
+bool over_udp(std::string_view uri, std::uint8_t protocol) noexcept;
 
 // The same without a copy: views into the text, or into `prefixed` where "sip:" was prepended.
 struct DestinationUriView {

@@ -109,9 +109,11 @@ const char* parse(std::string_view text, DestinationUriView& out) {
 
 }  // namespace
 
-bool Destination::over_udp() const noexcept {
+bool over_udp(std::string_view uri, std::uint8_t protocol) noexcept {
     return protocol <= 1 && !starts_with_nocase(uri, "sips:");
 }
+
+bool Destination::over_udp() const noexcept { return cp::over_udp(uri, protocol); }
 
 Result<DestinationUriView> view_destination_uri(std::string_view text, std::string& prefixed) {
     DestinationUriView out;

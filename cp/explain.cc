@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "cp/destination.h"
 #include "dp/core/checks.h"
 #include "dp/core/next_hop.h"
 #include "dp/sip/branch.h"
@@ -67,6 +68,22 @@ ExplainedList named(const table::Set& set, const std::vector<std::uint32_t>& ind
         list.members.push_back(named(set, indexes[i]));
     }
     return list;
+}
+
+void add(ExplainedList& list, const table::Set& set, std::uint32_t index) {
+    if (++list.count <= kExplainListMax) list.members.push_back(named(set, index));
+}
+
+// Those without an address, by the reason.
+void name_unaddressed(const table::Set& set, Explanation& out) {
+    for (std::uint32_t i = 0; i < set.members.size(); ++i) {
+        if (!set.members[i].endpoint.address.is_none()) continue;
+        const std::string_view uri = set.texts[set.members[i].text].uri;
+        std::string prefixed;
+        const auto parsed = view_destination_uri(uri, prefixed);
+        const bool udp = !parsed || over_udp(parsed->uri, parsed->protocol);
+        add(udp ? out.unresolved : out.not_udp, set, i);
+    }
 }
 
 // The first line of a reply.
@@ -155,6 +172,7 @@ void Explainer::Impl::choose(core::Context& context, const core::Way& way, Expla
     out.candidates = named(*set, out.trace.candidates);
     out.passed_over = named(*set, out.trace.passed_over);
     out.failover = named(*set, out.trace.failover);
+    name_unaddressed(*set, out);
     if (!choice) return;
     out.chosen = named(*set, choice.index);
     out.chosen_address = choice.member->endpoint.text();

@@ -66,6 +66,7 @@ struct Explanation {
     std::optional<ExplainedMember> chosen;
     std::string chosen_address;
     ExplainedList candidates, passed_over, failover;
+    ExplainedList not_udp, unresolved;  // never selected, whatever their state
 
     Endpoint sent_from, sent_to;  // of what leaves: the message relayed, or our reply
     std::string sent;

@@ -29,10 +29,6 @@ std::size_t sequence_length(std::string_view text) noexcept {
     return length;
 }
 
-bool is_selectable(const Destination& destination) {
-    return !destination.skipped() && destination.over_udp() && !destination.endpoints.empty();
-}
-
 void count_state(SetReport& out, std::uint32_t flags) {
     switch (state_letters(flags, false).front()) {
         case 'I':
@@ -53,7 +49,7 @@ DestinationReport report_of(const Destination& destination, const DispatcherOpti
     DestinationReport out;
     out.uri = clean_text(destination.uri);
     out.state = state_letters(destination.flags, options.newer_output);
-    out.selectable = is_selectable(destination);
+    out.selectable = destination.usable();
     out.priority = destination.priority;
     out.weight = destination.attrs.weight;
     out.rweight = destination.rweight;
@@ -68,7 +64,7 @@ SetReport report_of(const DestinationSet& set, bool one_by_one, const Dispatcher
     std::map<std::string, unsigned> copies;
     for (const Destination& destination : set.members) {
         count_state(out, destination.flags);
-        if (is_selectable(destination)) ++out.selectable;
+        if (destination.usable()) ++out.selectable;
         if (!one_by_one) continue;
         out.destinations.push_back(report_of(destination, options));
         out.destinations.back().copy = ++copies[out.destinations.back().uri];

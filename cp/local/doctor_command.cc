@@ -272,7 +272,13 @@ void check_sets(const rpc::Value& tables, Findings& out) {
         const double all = number_at(set.value, "DESTINATIONS"),
                      usable = number_at(set.value, "USABLE");
         const std::string about = fmt::format("set {:.0f}", number_at(set.value, "ID"));
-        const std::string what = fmt::format("{:.0f} of {:.0f} destinations usable", usable, all);
+        std::string what = fmt::format("{:.0f} of {:.0f} destinations usable", usable, all);
+        if (const double number = number_at(set.value, "NOT_UDP"); number > 0) {
+            what += fmt::format(", {:.0f} not over UDP and never selected", number);
+        }
+        if (const double number = number_at(set.value, "UNRESOLVED"); number > 0) {
+            what += fmt::format(", {:.0f} without an address as the name does not resolve", number);
+        }
         if (usable == 0) {
             out.bad(about, what,
                     "siplanectl dispatcher.list: IP is down by probing, DX by command");

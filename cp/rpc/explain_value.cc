@@ -15,6 +15,12 @@ List value_of(const cp::ExplainedList& list) {
     return out;
 }
 
+void add_if_any(Struct& out, std::string_view name, const cp::ExplainedList& list) {
+    if (list.count == 0) return;
+    out.add(fmt::format("{}_COUNT", name), static_cast<std::int32_t>(list.count))
+        .add(std::string(name), value_of(list));
+}
+
 void add_choice(Struct& out, const cp::Explanation& explanation) {
     const core::Trace& trace = explanation.trace;
     out.add("SET", explanation.set)
@@ -32,6 +38,8 @@ void add_choice(Struct& out, const cp::Explanation& explanation) {
         .add("CANDIDATES", value_of(explanation.candidates))
         .add("PASSED_OVER", value_of(explanation.passed_over))
         .add("FAILOVER", value_of(explanation.failover));
+    add_if_any(out, "NOT_UDP", explanation.not_udp);
+    add_if_any(out, "UNRESOLVED", explanation.unresolved);
     if (!explanation.chosen) return;
     out.add("CHOICE", Struct{{"INDEX", static_cast<std::int32_t>(explanation.chosen->index)},
                              {"URI", explanation.chosen->uri},
@@ -91,6 +99,13 @@ std::string listed(const Value& value, std::string_view name) {
     return out;
 }
 
+void unaddressed_line(std::string& out, const Value& value, std::string_view name,
+                      std::string_view why) {
+    const std::string count = text_at(value, fmt::format("{}_COUNT", name));
+    if (count.empty()) return;
+    line(out, "no address", fmt::format("{} {}: {}", count, why, listed(value, name)));
+}
+
 std::string chosen_line(const Value& value) {
     const Value* const choice = value.find("CHOICE");
     if (choice == nullptr) return value.find("SET") != nullptr ? "none" : "";
@@ -142,6 +157,8 @@ std::string explanation_text(const Value& value) {
         line(out, "candidates", count + " usable: " + listed(value, "CANDIDATES"));
     }
     line(out, "passed over", listed(value, "PASSED_OVER"));
+    unaddressed_line(out, value, "NOT_UDP", "not selectable, as only UDP is spoken");
+    unaddressed_line(out, value, "UNRESOLVED", "not selectable, as the name does not resolve");
     line(out, "choice", chosen_line(value));
     line(out, "failover", listed(value, "FAILOVER"));
     if (const std::string sent = text_at(value, "MESSAGE"); !sent.empty()) {

@@ -75,11 +75,17 @@ Reply siplane_tables(Context& context, const Params&) {
     const cp::Stats stats = context.control.stats();
     List sets;
     for (const cp::DestinationSet& set : dispatcher.sets()) {
-        std::int32_t usable = 0;
-        for (const cp::Destination& member : set.members) usable += member.skipped() ? 0 : 1;
+        std::int32_t usable = 0, not_udp = 0, unresolved = 0;
+        for (const cp::Destination& member : set.members) {
+            usable += member.usable() ? 1 : 0;
+            not_udp += member.over_udp() ? 0 : 1;
+            unresolved += member.over_udp() && member.endpoints.empty() ? 1 : 0;
+        }
         sets.add("SET", Struct{{"ID", set.id},
                                {"DESTINATIONS", static_cast<std::int32_t>(set.members.size())},
-                               {"USABLE", usable}});
+                               {"USABLE", usable},
+                               {"NOT_UDP", not_udp},
+                               {"UNRESOLVED", unresolved}});
     }
     return Reply::of(Struct{{"GENERATION", stats.generation},
                             {"BYTES", std::uint64_t{stats.tables_bytes}},

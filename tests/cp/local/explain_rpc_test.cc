@@ -10,6 +10,7 @@
 
 #include "cp/control.h"
 #include "cp/explain_tables.h"
+#include "cp/rpc/explain_value.h"
 #include "cp/rpc/methods.h"
 #include "cp/rpc/servers.h"
 #include "cp/tables_builder.h"
@@ -56,6 +57,10 @@ public:
     }
 
     void set_list(std::string_view text) const { folder_.write("list", text); }
+    void load_list() {
+        EXPECT_TRUE(model_->load(cp::load_rows(config_.dispatcher).value(), literal, true));
+        publish(*model_);
+    }
     const table::Tables& now() const { return tables_; }
     void publish(const cp::Dispatcher& model) {
         cp::DispatchCarry carry;
@@ -151,6 +156,30 @@ TEST_F(ExplainRpc, refuses_what_is_no_question) {
     EXPECT_THAT(unknown.fault->detail, HasSubstr("there are: explain at 192.0.2.2:5060"));
     const rpc::Reply large = call("siplane.explain", {text(std::string(70000, 'x'))});
     EXPECT_THAT(large.fault->detail, HasSubstr("no UDP datagram"));
+}
+
+// A destination that is not spoken to is not usable, and whoever wonders gets the reason.
+TEST_F(ExplainRpc, tells_destinations_without_an_address_apart) {
+    control.set_list(
+        "1 sip:198.51.100.1\n1 sip:198.51.100.2;transport=tcp\n1 sips:198.51.100.3\n"
+        "1 sip:gone.example 16\n");
+    control.load_list();
+    const rpc::Reply tables = call("siplane.tables", {});
+    const Value& set = tables.values.at(0).find("SETS")->members()->at(0).value;
+    for (const auto& [name, count] :
+         {std::pair{"DESTINATIONS", 4}, {"USABLE", 1}, {"NOT_UDP", 2}, {"UNRESOLVED", 1}}) {
+        ASSERT_NE(set.find(name), nullptr) << name;
+        EXPECT_EQ(*set.find(name), Value(std::int32_t{count})) << name;
+    }
+    const rpc::Reply reply = call("siplane.explain", {text(request("seq"))});
+    const Value& answer = reply.values.at(0);
+    ASSERT_NE(answer.find("NOT_UDP"), nullptr);
+    EXPECT_EQ(answer.find("NOT_UDP")->members()->size(), 2U);
+    EXPECT_THAT(rpc::explanation_text(answer),
+                HasSubstr("2 not selectable, as only UDP is spoken: [1] sips:198.51.100.3, "
+                          "[2] sip:198.51.100.2;transport=tcp"));
+    EXPECT_THAT(rpc::explanation_text(answer),
+                HasSubstr("1 not selectable, as the name does not resolve: [0] sip:gone.example"));
 }
 
 // Nothing that the workers use may move: neither pointers nor the loads of calls.
