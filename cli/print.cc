@@ -1,12 +1,11 @@
 #include "cli/print.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <vector>
 
 #include "cp/rpc/json_text.h"
+#include "cp/rpc/lists.h"
 
 namespace lb::cli {
 namespace {
@@ -41,30 +40,6 @@ std::string fault_line(const rpc::Fault& fault) {
     std::string out = "error: ";
     out.append(std::to_string(fault.code)).append(" - ").append(fault.text).append("\n");
     return out;
-}
-
-// BINRPC does not tell a list from a struct; these names are lists in every reply.
-bool is_list(std::string_view name) {
-    static constexpr std::array<std::string_view, 8> kLists = {
-        "RECORDS", "TARGETS", "DROPS", "WORKERS", "PORTS", "SETS", "SERVICES", "LINES"};
-    return std::find(kLists.begin(), kLists.end(), name) != kLists.end();
-}
-
-rpc::Value with_lists(const rpc::Value& value, std::string_view name) {
-    const auto* members = value.members();
-    if (members == nullptr) return value;
-    std::vector<rpc::Member> converted;
-    for (const rpc::Member& member : *members) {
-        converted.push_back({member.name, with_lists(member.value, member.name)});
-    }
-    if (is_list(name)) {
-        rpc::List list;
-        list.members = std::move(converted);
-        return list;
-    }
-    rpc::Struct record;
-    record.members = std::move(converted);
-    return record;
 }
 
 // Appends what an escape stands for; an unknown one stands for itself.
@@ -145,10 +120,10 @@ std::string as_json(const rpc::Reply& reply) {
         if (!reply.fault->detail.empty()) error.add("data", reply.fault->detail);
         rpc::append_json(out, rpc::Struct{{"error", std::move(error)}}, style);
     } else if (reply.values.size() == 1) {
-        rpc::append_json(out, with_lists(reply.values[0], ""), style);
+        rpc::append_json(out, rpc::with_lists(reply.values[0]), style);
     } else {
         std::vector<rpc::Value> values;
-        for (const rpc::Value& value : reply.values) values.push_back(with_lists(value, ""));
+        for (const rpc::Value& value : reply.values) values.push_back(rpc::with_lists(value));
         rpc::append_json_array(out, values, style);
     }
     return out + "\n";

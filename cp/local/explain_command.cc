@@ -21,6 +21,7 @@
 #include "cp/rpc/command_line.h"
 #include "cp/rpc/explain_value.h"
 #include "cp/rpc/json_text.h"
+#include "cp/rpc/lists.h"
 #include "dp/sip/parser.h"
 
 namespace lb::cp {
@@ -92,7 +93,7 @@ public:
             return failed(Errc::kInvalid, fault.detail.empty() ? fault.text : fault.detail);
         }
         if (reply->values.empty()) return failed(Errc::kInvalid, "an empty answer");
-        return std::move(reply->values[0]);
+        return rpc::with_lists(reply->values[0]);
     }
 
 private:
@@ -125,18 +126,25 @@ std::string chosen_uri(const rpc::Value& value) {
     return choice == nullptr ? std::string() : text_at(*choice, "URI");
 }
 
+// One document, or with several files one a line, which then says its file.
+std::string json_document(const Command& command, const std::string& path, rpc::Value value) {
+    const bool several = command.files.size() > 1;
+    if (auto* record = std::get_if<rpc::Struct>(&value.data); several && record != nullptr) {
+        record->members.insert(record->members.begin(), {"FILE", path});
+    }
+    std::string text;
+    rpc::append_json(text, value, {.pretty = !several});
+    return text + "\n";
+}
+
 // ---- one message ------------------------------------------------------------------------------
 
-int explain_message(const Command& command, Oracle& oracle, const std::string& message) {
+int explain_message(const Command& command, Oracle& oracle, const std::string& path,
+                    const std::string& message) {
     const auto answer = oracle.ask(message, command.source, command.service);
     if (!answer) return complain(answer.error().message);
-    std::string text;
-    if (command.json) {
-        rpc::append_json(text, *answer, {.pretty = true});
-        text += '\n';
-    } else {
-        text = rpc::explanation_text(*answer);
-    }
+    const std::string text =
+        command.json ? json_document(command, path, *answer) : rpc::explanation_text(*answer);
     std::fwrite(text.data(), 1, text.size(), stdout);
     return kOk;
 }
@@ -230,8 +238,7 @@ int explain_capture(const Command& command, Oracle& oracle, const std::string& p
     }
     std::string text;
     if (command.json) {
-        rpc::append_json(text, spread_value(spread), {.pretty = true});
-        text += '\n';
+        text = json_document(command, path, spread_value(spread));
     } else {
         text = spread_text(spread);
         if (capture->left_out > 0) {
@@ -305,7 +312,7 @@ int explain_file(const Command& command, const std::string& path) {
     auto oracle = make_oracle(command);
     if (!oracle) return complain(oracle.error().message);
     return is_capture(bytes) ? explain_capture(command, **oracle, path)
-                             : explain_message(command, **oracle, bytes);
+                             : explain_message(command, **oracle, path, bytes);
 }
 
 void describe(CLI::App& app, Command& command) {
@@ -313,7 +320,8 @@ void describe(CLI::App& app, Command& command) {
     app.add_option("file", command.files,
                    "SIP messages (one a file) or captures (pcap, pcapng); - is standard input");
     app.add_flag("--jsonl", command.lines, "The input is JSON lines; one JSON answer a line");
-    app.add_flag("--json", command.json, "The answer as JSON");
+    app.add_flag("--json", command.json,
+                 "The answer as JSON; of several files one object a line, each with its FILE");
     app.add_option("--source", command.source, "ADDRESS:PORT that the message comes from");
     app.add_option("--service", command.service,
                    "Name or ADDRESS:PORT of the service it is sent to");
@@ -348,7 +356,8 @@ int explain_command(int argc, char** argv) {
     if (command.files.empty()) command.files.push_back("-");
     int worst = kOk;
     for (const std::string& file : command.files) {
-        if (command.files.size() > 1) std::printf("== %s\n", file.c_str());
+        const bool headed = command.files.size() > 1 && !command.json && !command.lines;
+        if (headed) std::printf("== %s\n", file.c_str());
         std::fflush(stdout);
         worst = std::max(worst, explain_file(command, file));
     }

@@ -184,6 +184,23 @@ TEST(explain_message, reads_standard_input_and_prints_json) {
     EXPECT_THAT(answer.at("MESSAGE").get<std::string>(), HasSubstr("received=198.51.100.77"));
 }
 
+// For scripts: an object a line, whatever else the text form prints between the files.
+TEST(explain_message, several_files_are_lines_of_json) {
+    const Files files;
+    const std::string other = files.folder.write("other", invite("other"));
+    const Ran ran = explain(files.with({"--json", files.message, other}));
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    std::istringstream out(ran.out);
+    std::vector<std::string> got;
+    for (std::string line; std::getline(out, line);) {
+        const json answer = json::parse(line);
+        got.push_back(answer.at("FILE").get<std::string>() + " " +
+                      answer.at("CALL_ID").get<std::string>());
+    }
+    EXPECT_THAT(got, testing::ElementsAre(files.message + " seq", other + " other"));
+    EXPECT_THAT(explain(files.with({files.message, other})).out, HasSubstr("== " + other));
+}
+
 TEST(explain_message, names_other_ends) {
     const Files files;
     struct Row {
