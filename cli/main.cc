@@ -20,6 +20,7 @@
 #include "cli/trace.h"
 #include "cp/rpc/client.h"
 #include "cp/rpc/command_line.h"
+#include "dp/base/address.h"
 
 namespace lb::cli {
 namespace {
@@ -139,6 +140,21 @@ bool is_local(Command& command) {
     return word == "explain" || word == "doctor" || word == "dispatcher";
 }
 
+// What the daemon would refuse of these words; empty: nothing.
+std::string wrong_words(const TraceOptions& options) {
+    for (const std::string& peer : {options.source, options.destination}) {
+        const bool known =
+            peer.empty() || IpAddress::parse(peer) || Prefix::parse(peer) || Endpoint::parse(peer);
+        if (!known) return peer + " is not an address, address/length or address:port";
+    }
+    const bool filter =
+        !options.call_id.empty() || !options.source.empty() || !options.destination.empty();
+    if (!filter && !options.all) {
+        return "no filter given; use --call-id, --source, --destination or --all";
+    }
+    return filter && options.all ? "--all, or a filter: not both" : "";
+}
+
 int follow(rpc::Client& client, const Command& command) {
     TraceOptions options = command.trace_options;
     options.json = command.json;
@@ -171,6 +187,10 @@ int run(Command command) {
         return complain({Errc::kInvalid,
                          "unknown option " + *word + " (s:" + *word + " is sent as a parameter)"},
                         kUsage);
+    }
+    if (command.trace) {
+        const std::string wrong = wrong_words(command.trace_options);
+        if (!wrong.empty()) return complain({Errc::kInvalid, "trace: " + wrong}, kUsage);
     }
     Result<rpc::Client> client = rpc::Client::connect(command.address, command.timeout_seconds);
     if (!client) {

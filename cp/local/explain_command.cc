@@ -23,6 +23,7 @@
 #include "cp/rpc/json_text.h"
 #include "cp/rpc/lists.h"
 #include "dp/sip/parser.h"
+#include "dp/table/pvar.h"
 
 namespace lb::cp {
 namespace {
@@ -315,6 +316,28 @@ int explain_file(const Command& command, const std::string& path) {
                              : explain_message(command, **oracle, path, bytes);
 }
 
+// Words that can be judged without a table: nothing if they are right.
+std::string wrong_words(const Command& command) {
+    const OfflineSource& offline = command.offline;
+    const bool replaces = offline.set || !offline.algorithm.empty() || offline.flags ||
+                          offline.hash_pvar || offline.use_default;
+    if (!command.is_offline() && !command.lines && replaces) {
+        return "--set, --algorithm, --flags, --hash-pvar and --use-default go with --db, "
+               "--list-file or --config";
+    }
+    if (!command.source.empty() && !Endpoint::parse(command.source)) {
+        return command.source + " is not ADDRESS:PORT";
+    }
+    if (!offline.algorithm.empty() && !table::parse_algorithm(offline.algorithm)) {
+        return "unknown algorithm: " + offline.algorithm;
+    }
+    if (offline.hash_pvar) {
+        const auto program = table::PvarProgram::compile(*offline.hash_pvar);
+        if (!program) return program.error().message;
+    }
+    return {};
+}
+
 void describe(CLI::App& app, Command& command) {
     OfflineSource& offline = command.offline;
     app.add_option("file", command.files,
@@ -349,9 +372,8 @@ int explain_command(int argc, char** argv) {
     Command command;
     describe(app, command);
     if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
-    if (!command.is_offline() && !command.lines &&
-        (command.offline.set || !command.offline.algorithm.empty())) {
-        return complain("--set and --algorithm go with --db, --list-file or --config", kUsage);
+    if (const std::string wrong = wrong_words(command); !wrong.empty()) {
+        return complain(wrong, kUsage);
     }
     if (command.files.empty()) command.files.push_back("-");
     int worst = kOk;

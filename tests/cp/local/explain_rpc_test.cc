@@ -377,6 +377,19 @@ TEST_F(LiveExplain, other_words_still_go_to_the_daemon) {
     EXPECT_EQ(json::parse(preview.out).at("SAMPLE"), 100);
 }
 
+// As for every other command: what is wrong in the words themselves is status 2.
+TEST_F(LiveExplain, wrong_words_of_a_trace_are_told) {
+    const std::vector<std::vector<std::string>> usage = {
+        {"trace"},
+        {"trace", "--all", "--call-id", "x"},
+        {"trace", "--source", "nowhere"},
+        {"trace", "--destination", "10.0.0.0/99"},
+        {"trace", "--all", "--seconds", "0"},
+    };
+    for (const auto& words : usage) EXPECT_EQ(siplanectl(words).status, 2) << words.back();
+    EXPECT_EQ(siplanectl({"trace", "--source", "10.0.0.0/8"}).status, 1) << "no workers here";
+}
+
 TEST_F(LiveExplain, says_who_does_not_answer) {
     const Ran ran = test::run_program(
         SIPLANECTL, {"-s", "unix:" + folder.file("nobody"), "explain"}, request("seq"));

@@ -279,8 +279,15 @@ TEST(explain_message, bytes_that_a_terminal_obeys_are_shown_as_text) {
 
 TEST(explain_message, wrong_words_are_told) {
     const Files files;
-    EXPECT_EQ(explain({"--set", "2", files.message}).status, 2);
-    EXPECT_EQ(explain({"--nonsense"}).status, 2);
+    const std::vector<std::vector<std::string>> usage = {
+        {"--set", "2", files.message},
+        {"--flags", "2", files.message},
+        {"--nonsense"},
+        files.with({"--source", "nowhere", files.message}),
+        files.with({"--algorithm", "best", files.message}),
+        files.with({"--hash-pvar", "$nosuch", files.message}),
+    };
+    for (const auto& words : usage) EXPECT_EQ(explain(words).status, 2) << words.back();
     EXPECT_EQ(explain(files.with({"/nonexistent"})).status, 1);
     const Ran parallel = explain(files.with({"--algorithm", "12", files.message}));
     EXPECT_EQ(parallel.status, 1);
