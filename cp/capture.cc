@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "cp/pcapng.h"
 #include "dp/base/limits.h"
 #include "dp/net/frame.h"
 #include "dp/net/reassembly.h"
@@ -115,10 +116,16 @@ Result<Capture> read_capture(const std::string& path) {
     }
     Capture out;
     const auto reader = std::make_unique<Reader>(link);
+    SentPackets sent(path);
     pcap_pkthdr* header = nullptr;
     const std::uint8_t* bytes = nullptr;
     int got = 0;
     while ((got = pcap_next_ex(file.get(), &header, &bytes)) == 1) {
+        if (sent.next()) {
+            ++out.packets;
+            ++out.outgoing;
+            continue;
+        }
         reader->add({bytes, header->caplen}, milliseconds(*header), out);
     }
     // A file cut in the middle of a packet still holds those before it.

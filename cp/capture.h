@@ -26,6 +26,7 @@ struct Capture {
     std::vector<CapturedDatagram> datagrams;
     std::size_t packets = 0;
     std::size_t left_out = 0;  // not UDP, cut short, or fragments that never became whole
+    std::size_t outgoing = 0;  // what siplane sent, in a capture of its own: no datagram here
 };
 
 Result<Capture> read_capture(const std::string& path);

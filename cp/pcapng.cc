@@ -3,7 +3,13 @@
 namespace lb::cp {
 namespace {
 
-enum Block : std::uint32_t { kSection = 0x0a0d0d0a, kInterface = 1, kEnhancedPacket = 6 };
+enum Block : std::uint32_t {
+    kSection = 0x0a0d0d0a,
+    kInterface = 1,
+    kOldPacket = 2,
+    kSimplePacket = 3,
+    kEnhancedPacket = 6,
+};
 enum Option : std::uint16_t {
     kComment = 1,
     kSectionApplication = 4,
@@ -12,6 +18,9 @@ enum Option : std::uint16_t {
     kPacketFlags = 2,
 };
 constexpr std::uint32_t kByteOrder = 0x1a2b3c4d;
+constexpr std::uint32_t kBlockMax = 16 * 1024 * 1024;  // as libpcap has it
+// Where things stand from the beginning of a block.
+constexpr std::size_t kSectionOptions = 24, kPacketCaptured = 20, kPacketData = 28;
 constexpr std::uint32_t kLinkEthernet = 1;
 constexpr std::string_view kNanoseconds("\x09", 1);  // 10^-9
 
@@ -80,6 +89,79 @@ void append_pcapng_packet(std::string& out, std::uint32_t interface, std::int64_
     put_option(packet, kPacketFlags, flags);
     end_options(packet);
     put_block(out, kEnhancedPacket, packet);
+}
+
+SentPackets::SentPackets(const std::string& path) : file_(path, std::ios::binary) {}
+
+std::uint32_t SentPackets::number(std::size_t at, std::size_t bytes) const {
+    std::uint32_t out = 0;
+    for (std::size_t i = 0; i < bytes && at + bytes <= body_.size(); ++i) {
+        const std::size_t from = big_endian_ ? at + i : at + bytes - 1 - i;
+        out = out << 8 | static_cast<std::uint8_t>(body_[from]);
+    }
+    return out;
+}
+
+// Empty if it is not there.
+std::string_view SentPackets::option(std::size_t at, std::uint16_t code) const {
+    while (at + 4 <= body_.size() - 4) {
+        const std::uint32_t found = number(at, 2), size = number(at + 2, 2);
+        if (found == 0 || at + 4 + size > body_.size() - 4) break;
+        if (found == code) return std::string_view(body_).substr(at + 4, size);
+        at += 4 + (size + 3) / 4 * 4;
+    }
+    return {};
+}
+
+// REQUIRES: type and length stand in body_, of a section. Its byte order comes behind its length.
+bool SentPackets::begin_section() {
+    char magic[4];
+    if (!file_.read(magic, sizeof magic)) return false;
+    body_.append(magic, sizeof magic);
+    big_endian_ = true;
+    if (number(8, 4) == kByteOrder) return true;
+    big_endian_ = false;
+    return number(8, 4) == kByteOrder;
+}
+
+bool SentPackets::read_block() {
+    body_.resize(8);
+    if (!file_.read(body_.data(), 8)) return false;
+    type_ = number(0, 4);  // that of a section reads the same both ways
+    if (type_ == kSection && !begin_section()) return false;
+    const std::uint32_t length = number(4, 4);
+    if (length < body_.size() + 4 || length > kBlockMax) return false;
+    const std::size_t before = body_.size();
+    body_.resize(length);
+    return static_cast<bool>(
+        file_.read(body_.data() + before, static_cast<std::streamsize>(length - before)));
+}
+
+bool SentPackets::next() {
+    while (file_ && read_block()) {
+        switch (type_) {
+            case kSection:
+                ours_ =
+                    option(kSectionOptions, kSectionApplication).starts_with(kPcapngApplication);
+                break;
+            case kSimplePacket:
+            case kOldPacket:
+                return false;
+            case kEnhancedPacket: {
+                const std::size_t size = number(kPacketCaptured, 4);
+                const std::size_t options = kPacketData + (size + 3) / 4 * 4;
+                const std::string_view flags = option(options, kPacketFlags);
+                if (!ours_ || flags.size() != 4) return false;
+                const auto at = static_cast<std::size_t>(flags.data() - body_.data());
+                return (number(at, 4) & 3) ==
+                       static_cast<std::uint32_t>(PcapngDirection::kOutbound);
+            }
+            default:
+                break;
+        }
+    }
+    file_.close();
+    return false;
 }
 
 }  // namespace lb::cp

@@ -47,7 +47,7 @@ Status Tracer::start(TraceRequest request, const std::string& directory) {
         }
         interfaces_ = names.size();
         names.emplace_back("none");
-        begin = pcapng_begin(names, "siplane " SIPLANE_VERSION);
+        begin = pcapng_begin(names, std::string(kPcapngApplication) + SIPLANE_VERSION);
         if (Status written = file->write(begin); !written) return written;
     }
     const std::int32_t id = status_.id + 1;

@@ -211,7 +211,7 @@ std::string spread_text(const Spread& spread) {
     return spread.verdicts.empty() ? out : out + "\n";
 }
 
-rpc::Value spread_value(const Spread& spread) {
+rpc::Value spread_value(const Spread& spread, std::size_t outgoing) {
     rpc::List destinations, rest;
     for (const auto& [uri, share] : spread.shares) {
         destinations.add("DEST", rpc::Struct{{"URI", uri},
@@ -221,11 +221,10 @@ rpc::Value spread_value(const Spread& spread) {
     for (const auto& [reason, count] : spread.verdicts) {
         rest.add("OTHER", rpc::Struct{{"REASON", reason}, {"MESSAGES", std::uint64_t{count}}});
     }
-    return rpc::Struct{{"REQUESTS", std::uint64_t{spread.requests}},
-                       {"REPLIES", std::uint64_t{spread.replies}},
-                       {"NO_SIP", std::uint64_t{spread.others}},
-                       {"DESTINATIONS", std::move(destinations)},
-                       {"NOT_DISPATCHED", std::move(rest)}};
+    return rpc::Struct{
+        {"REQUESTS", std::uint64_t{spread.requests}}, {"REPLIES", std::uint64_t{spread.replies}},
+        {"NO_SIP", std::uint64_t{spread.others}},     {"OUTGOING", std::uint64_t{outgoing}},
+        {"DESTINATIONS", std::move(destinations)},    {"NOT_DISPATCHED", std::move(rest)}};
 }
 
 int explain_capture(const Command& command, Oracle& oracle, const std::string& path) {
@@ -239,9 +238,13 @@ int explain_capture(const Command& command, Oracle& oracle, const std::string& p
     }
     std::string text;
     if (command.json) {
-        text = json_document(command, path, spread_value(spread));
+        text = json_document(command, path, spread_value(spread, capture->outgoing));
     } else {
         text = spread_text(spread);
+        if (capture->outgoing > 0) {
+            text += fmt::format("\n{} outgoing packets left out: siplane sent them itself\n",
+                                capture->outgoing);
+        }
         if (capture->left_out > 0) {
             text += fmt::format("\n{} of {} packets left out: not UDP, cut short, or fragments\n",
                                 capture->left_out, capture->packets);

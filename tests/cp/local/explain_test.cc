@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cp/pcapng.h"
 #include "tests/support/corpus.h"
 #include "tests/support/frames.h"
 #include "tests/support/pcap.h"
@@ -328,6 +329,34 @@ TEST(explain_capture, shows_the_spread) {
     const json answer = json::parse(as_json.out);
     EXPECT_EQ(answer.at("REQUESTS"), 18);
     EXPECT_EQ(answer.at("DESTINATIONS").size(), 2U);
+}
+
+// A capture by `siplanectl trace` has each message twice: as it came and as it went.
+TEST(explain_capture, leaves_out_what_siplane_sent) {
+    const Files files;
+    const std::vector<std::string> ports = {"edge", "core"};
+    const auto write = [&](const char* name, const char* application) {
+        std::string bytes = cp::pcapng_begin(ports, application);
+        for (const char* call : {"a", "b", "c"}) {
+            const test::Octets frame = frame_of(invite(call));
+            cp::append_pcapng_packet(bytes, 0, 1, cp::PcapngDirection::kInbound, frame, "relayed");
+            cp::append_pcapng_packet(bytes, 1, 1, cp::PcapngDirection::kOutbound, frame, "");
+        }
+        return files.folder.write(name, bytes);
+    };
+    const std::string ours = write("ours.pcapng", "siplane 1.0");
+    const Ran ran = explain(files.with({ours}));
+    EXPECT_THAT(ran.out, HasSubstr("3 requests, 0 replies"));
+    EXPECT_THAT(ran.out, HasSubstr("3 outgoing packets left out: siplane sent them itself"));
+    EXPECT_EQ(json::parse(explain(files.with({"--json", ours})).out).at("OUTGOING"), 3);
+    const Ran others = explain(files.with({write("other.pcapng", "Wireshark")}));
+    EXPECT_THAT(others.out, HasSubstr("6 requests, 0 replies")) << "a caller's own sending";
+
+    const std::string whole = files.folder.read("ours.pcapng");
+    for (std::size_t size = 0; size < whole.size(); size += 37) {
+        const Ran cut = explain(files.with({files.folder.write("cut", whole.substr(0, size))}));
+        EXPECT_LE(cut.status, 1) << size;
+    }
 }
 
 TEST(explain_capture, a_file_cut_short_is_no_disaster) {
