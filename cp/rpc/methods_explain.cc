@@ -1,7 +1,12 @@
 // siplane.explain and siplane.reload_preview: what would happen. They change nothing.
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "cp/explain.h"
@@ -15,6 +20,8 @@ namespace {
 constexpr std::int32_t kSampleDefault = 10'000;
 constexpr std::int32_t kSampleMax = 200'000;  // about 0.2 s of the control thread
 constexpr std::size_t kRowsMax = 1000;
+// Sample calls times sets and algorithms: about 1 s of the control thread.
+constexpr std::size_t kWorkMax = 1'000'000;
 
 // For series of messages: the Explainer of the session that asked last, so that round robin goes on
 // and retransmissions follow. Session 0: a fresh one for each message. Of the control thread.
@@ -55,6 +62,15 @@ std::vector<Use> uses_of(const table::Dispatch& dispatch) {
         }
     }
     return uses;
+}
+
+// What two uses of one set and algorithm have in common.
+using UseKey = std::pair<std::int32_t, table::Algorithm>;
+
+std::set<UseKey> distinct(const std::vector<Use>& uses) {
+    std::set<UseKey> keys;
+    for (const Use& use : uses) keys.emplace(use.set, use.algorithm);
+    return keys;
 }
 
 Struct value_of(const Use& use, const core::Preview& preview) {
@@ -100,19 +116,31 @@ Reply siplane_explain(Context& context, const Params& params) {
 Reply siplane_reload_preview(Context& context, const Params& params) {
     const table::Tables* const tables = context.control.tables();
     if (tables == nullptr) return no_tables();
-    const std::int32_t wanted = params.size() == 0 ? kSampleDefault : params.integer(0).value_or(0);
-    if (wanted < 1 || wanted > kSampleMax) {
-        return Reply::failed(500, "Invalid Parameters", "the sample size is 1 to 200000");
+    const std::vector<Use> uses = uses_of(*tables->dispatch);
+    const std::size_t pairs = std::max<std::size_t>(1, distinct(uses).size());
+    const auto most = static_cast<std::int32_t>(
+        std::clamp<std::size_t>(kWorkMax / pairs, 1, static_cast<std::size_t>(kSampleMax)));
+    const std::int32_t wanted =
+        params.size() == 0 ? std::min(kSampleDefault, most) : params.integer(0).value_or(0);
+    if (wanted < 1 || wanted > most) {
+        return Reply::failed(500, "Invalid Parameters",
+                             fmt::format("the sample size is 1 to {}, with {} different sets and "
+                                         "algorithms in services and rules",
+                                         most, pairs));
     }
     const auto after = context.control.preview_reload();
     if (!after) return Reply::failed(500, "Reload Would Fail", after.error().message);
 
     const std::vector<std::string> calls = core::sample_call_ids(static_cast<std::size_t>(wanted));
     List services;
-    for (const Use& use : uses_of(*tables->dispatch)) {
-        const core::Preview preview = core::preview({*tables->dispatch, use.set, use.algorithm},
-                                                    {**after, use.set, use.algorithm}, calls);
-        services.add("SERVICE", value_of(use, preview));
+    std::map<UseKey, core::Preview> previews;
+    for (const Use& use : uses) {
+        const auto [found, fresh] = previews.try_emplace({use.set, use.algorithm});
+        if (fresh) {
+            found->second = core::preview({*tables->dispatch, use.set, use.algorithm},
+                                          {**after, use.set, use.algorithm}, calls);
+        }
+        services.add("SERVICE", value_of(use, found->second));
     }
     return Reply::of(Struct{{"SAMPLE", wanted}, {"SERVICES", std::move(services)}});
 }

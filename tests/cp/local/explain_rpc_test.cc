@@ -5,6 +5,8 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -57,6 +59,17 @@ public:
     }
 
     void set_list(std::string_view text) const { folder_.write("list", text); }
+    // `count` rules instead of those there are, each to the set that `set_of` says.
+    void add_rules(int count, const std::function<std::int32_t(int)>& set_of) {
+        std::vector<table::Rule>& rules = config_.services.at(0).rules;
+        rules.clear();
+        for (int i = 0; i < count; ++i) {
+            table::Rule& rule = rules.emplace_back();
+            rule.name = std::to_string(i);
+            rule.set = set_of(i);
+        }
+        publish(*model_);
+    }
     std::string list_file() const { return folder_.file("list"); }
     void load_list() {
         EXPECT_TRUE(model_->load(cp::load_rows(config_.dispatcher).value(), literal, true));
@@ -280,6 +293,26 @@ TEST_F(ExplainRpc, previews_one_destination_more) {
     EXPECT_EQ(after, 10000);
     EXPECT_EQ(control.dispatcher().version(), version);
     EXPECT_EQ(control.dispatcher().size(), 4U);
+}
+
+// Many rules that lead to one set cost what one of them costs; many sets bound the sample.
+TEST_F(ExplainRpc, previews_of_many_rules_are_bounded) {
+    control.add_rules(3000, [](int) { return 1; });
+    const auto start = std::chrono::steady_clock::now();
+    const rpc::Reply one_set = call("siplane.reload_preview", {number(200'000)});
+    ASSERT_FALSE(one_set.fault) << one_set.fault->detail;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+    EXPECT_EQ(one_set.values.at(0).find("SERVICES")->members()->size(), 3001U);
+
+    control.add_rules(999, [](int i) { return 100 + i; });
+    const rpc::Reply refused = call("siplane.reload_preview", {number(1001)});
+    ASSERT_TRUE(refused.fault);
+    EXPECT_EQ(refused.fault->detail,
+              "the sample size is 1 to 1000, with 1000 different sets and algorithms in services "
+              "and rules");
+    const rpc::Reply reply = call("siplane.reload_preview", {});
+    ASSERT_FALSE(reply.fault);
+    EXPECT_EQ(*reply.values.at(0).find("SAMPLE"), Value(std::int32_t{1000}));
 }
 
 TEST(explain_rpc, preview_with_maglev_moves_only_the_share) {
