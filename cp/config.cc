@@ -320,7 +320,7 @@ void read_rpc(Section& in, RpcConfig& out) {
     check_rpc_addresses(in, "binrpc", out.binrpc, {"unix:", "unixs:", "unixd:", "udp:", "tcp:"});
     in.take("jsonrpc", out.jsonrpc);
     check_rpc_addresses(in, "jsonrpc", out.jsonrpc, {"fifo:", "unixd:"});
-    in.take("mode", out.mode, {0, 0777});
+    in.take_mode("mode", out.mode);
     in.take("owner", out.owner);
     in.take("group", out.group);
     in.take("reply_dir", out.reply_dir);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 
 namespace lb::cp {
@@ -93,6 +94,53 @@ std::optional<std::int64_t> Section::integer(std::string_view key, Range range) 
     }
     wrong(key, *node, fmt::format("an integer from {} to {}", range.least, range.most));
     return std::nullopt;
+}
+
+namespace {
+
+constexpr std::uint32_t kModeMost = 0777;
+
+// "0660", "660", "0o660".
+std::optional<std::uint32_t> parse_mode(std::string_view text) {
+    if (text.starts_with("0o")) text.remove_prefix(2);
+    std::uint32_t mode = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+    const bool whole = error == std::errc() && end == text.data() + text.size();
+    if (!whole || mode > kModeMost) return std::nullopt;
+    return mode;
+}
+
+// What a socket has: its owner reads and writes, and nobody executes.
+bool is_plausible_mode(std::int64_t mode) noexcept {
+    return mode >= 0 && mode <= kModeMost && (mode & 0600) == 0600 && (mode & 0111) == 0;
+}
+
+}  // namespace
+
+void Section::take_mode(std::string_view key, std::uint32_t& out) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return;
+    constexpr std::string_view kExpected = "a mode: 0o660, or \"0660\"";
+    if (node->is_string()) {
+        const std::optional<std::uint32_t> mode = parse_mode(node->as_string()->get());
+        if (!mode) return wrong(key, *node, kExpected);
+        out = *mode;
+        return;
+    }
+    const toml::value<std::int64_t>* const number = node->as_integer();
+    if (number == nullptr) return wrong(key, *node, kExpected);
+    const std::int64_t value = number->get();
+    const bool octal = (number->flags() & toml::value_flags::format_as_octal) ==
+                       toml::value_flags::format_as_octal;
+    if (octal ? value <= kModeMost : is_plausible_mode(value)) {
+        out = static_cast<std::uint32_t>(value);
+        return;
+    }
+    if (octal) return wrong(key, *node, kExpected);
+    const std::string digits = std::to_string(value);
+    const bool as_meant = parse_mode(digits).has_value();
+    fail(key, as_meant ? fmt::format("{0} is a decimal number: write 0o{0}, or \"0{0}\"", digits)
+                       : fmt::format("{} is not {}", digits, kExpected));
 }
 
 void Section::take(std::string_view key, std::vector<std::string>& out) {

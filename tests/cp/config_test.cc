@@ -191,6 +191,14 @@ TEST(Config, AlphaOfNewerVersions) {
     EXPECT_EQ(config->dispatcher.ds_latency_estimator_alpha, 900);
 }
 
+TEST(Config, ModesAreOctal) {
+    for (const char* mode : {"0o660", "\"0660\"", "\"660\"", "\"0o660\"", "432", "0x1b0"}) {
+        const auto config = parse_config(std::string(kSmall) + "[rpc]\nmode = " + mode + "\n", "f");
+        ASSERT_TRUE(config) << mode << config.error().message;
+        EXPECT_EQ(config->rpc.mode, 0660U) << mode;
+    }
+}
+
 struct Bad {
     const char* text;  // behind kSmall, so its first line is line 7
     const char* error;
@@ -251,6 +259,12 @@ constexpr Bad kBad[] = {
     {"[tm]\nretr_timer1 = 5000", "f.toml:1: tm.retr_timer1: 5000 is above retr_timer2 (4000)"},
     {"[rpc]\nbinrpc = [\"/run/x\"]",
      "f.toml:8: rpc.binrpc: \"/run/x\" does not begin with one of:"},
+    {"[rpc]\nmode = 440", "f.toml:8: rpc.mode: 440 is a decimal number: write 0o440, or \"0440\""},
+    {"[rpc]\nmode = 600", "f.toml:8: rpc.mode: 600 is a decimal number: write 0o600, or \"0600\""},
+    {"[rpc]\nmode = 9", "f.toml:8: rpc.mode: 9 is not a mode: 0o660, or \"0660\""},
+    {"[rpc]\nmode = 0o1660", "f.toml:8: rpc.mode: 0o1660 is not a mode"},
+    {"[rpc]\nmode = \"rw\"", "f.toml:8: rpc.mode: 'rw' is not a mode"},
+    {"[rpc]\nmode = \"0888\"", "f.toml:8: rpc.mode: '0888' is not a mode"},
     {"[http]\nlisten = \"9460\"", "f.toml:8: http.listen: \"9460\" is not address:port"},
     {"[log]\nlevel = \"loud\"", "f.toml:8: log.level: 'loud' is not one of: trace, debug"},
     {"[dispatcher", "f.toml:7: "},
