@@ -154,6 +154,9 @@ Dns::Dns(asio::io_context& io, DnsOptions options)
 Dns::~Dns() { impl_->closing = true; }
 
 std::size_t Dns::size() const noexcept { return impl_->answers.size(); }
+void Dns::set_ttl_override(std::uint32_t seconds) noexcept {
+    impl_->options.ttl_override_s = seconds;
+}
 std::uint64_t Dns::questions() const noexcept { return impl_->questions; }
 
 // A name asked without NAPTR and SRV is another question than the same name asked with them.

@@ -84,6 +84,8 @@ public:
 
     // Forgets what expired long ago; true if any answer expired since the last call.
     bool expire();
+    // ds_dns_ttl from the next answer on; 0: as answered.
+    void set_ttl_override(std::uint32_t seconds) noexcept;
     std::size_t size() const noexcept;
     std::uint64_t questions() const noexcept;  // sent to servers since the start
 

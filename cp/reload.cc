@@ -92,12 +92,19 @@ Status Reload::reload_config() {
     return done;
 }
 
+// Answers in the cache keep the life they were given.
+void Reload::set_dns_ttl() {
+    parts_.dns.set_ttl_override(dns_options(parts_.config.dispatcher).ttl_override_s);
+}
+
 Status Reload::keep_model(Config next) {
     std::swap(parts_.config, next);
     parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
+    set_dns_ttl();
     if (Status loaded = reload_table(); !loaded) {
         std::swap(parts_.config, next);
         parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
+        set_dns_ttl();
         return loaded;
     }
     if (Status open = parts_.sockets.listen(kernel_listeners(parts_.config)); !open) return open;
@@ -110,10 +117,12 @@ Status Reload::keep_model(Config next) {
 Status Reload::change_model(Config next) {
     std::unique_ptr<Dispatcher> model = parts_.dispatcher->clone(parts_.model_options(next));
     std::swap(parts_.config, next);
+    set_dns_ttl();
     Status applied = load(*model, true);
     if (applied) applied = parts_.sockets.listen(kernel_listeners(parts_.config));
     if (!applied) {
         std::swap(parts_.config, next);
+        set_dns_ttl();
         return applied;
     }
     parts_.replace_dispatcher(std::move(model));

@@ -44,6 +44,7 @@ private:
     Status load(Dispatcher& into, bool all_or_nothing);
     Status reload_table();
     Status reload_config();
+    void set_dns_ttl();
     Status keep_model(Config next);
     Status change_model(Config next);
     void count(bool good);
