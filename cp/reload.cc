@@ -8,6 +8,7 @@
 #include "cp/appliance_setup.h"
 #include "cp/log.h"
 #include "cp/notify.h"
+#include "cp/row_reader.h"
 #include "cp/tables_builder.h"
 
 namespace lb::cp {
@@ -134,7 +135,15 @@ Status Reload::change_model(Config next) {
 
 Status Reload::add(const DestinationRow& row) {
     const Resolver resolve = parts_.source.resolver(parts_.config.dispatcher);
-    if (Status added = parts_.dispatcher->add(row, resolve); !added) return added;
+    if (Status added = parts_.dispatcher->add(row, resolve); !added) {
+        // Kamailio's answer to some of these is Ok, so that the log alone says what is true.
+        log(LogLevel::kWarning, "table.bad_row", {{"reason", added.error().message}});
+        return added;
+    }
+    for (const std::string& remark : remarks_of(row, parts_.dispatcher->options())) {
+        log(LogLevel::kWarning, "table.row",
+            {{"warning", row.origin + ": " + row.destination + ": " + remark}});
+    }
     parts_.prober->destinations_changed();
     return parts_.publisher->publish(Publisher::kTable);
 }

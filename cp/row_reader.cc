@@ -91,6 +91,13 @@ Status RowReader::check_socket(std::string_view name, std::string_view value) co
     return failed(Errc::kInvalid, fmt::format("{} {} is no listener of ours", name, value));
 }
 
+std::vector<std::string> remarks_of(const DestinationRow& row, const DispatcherOptions& options) {
+    const RowTable rows{row};
+    RowReader reader(options);
+    auto reading = reader.read(rows[0]);
+    return reading ? std::move(reading->remarks) : std::vector<std::string>{};
+}
+
 DestinationUri uri_of(const Destination& destination) {
     return {std::string(destination.uri), std::string(destination.host()), destination.port,
             destination.protocol, std::nullopt};

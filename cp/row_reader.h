@@ -35,6 +35,9 @@ private:
     std::deque<std::string> texts_;  // of rows that named no scheme
 };
 
+// What a load would say of a good row that does not serve, or not as written; none for a bad one.
+std::vector<std::string> remarks_of(const DestinationRow& row, const DispatcherOptions& options);
+
 // As a Resolver is asked for it.
 DestinationUri uri_of(const Destination& destination);
 
