@@ -118,6 +118,7 @@ struct Dns::Impl {
     DnsOptions options;
     std::unordered_map<std::string, Answer> answers;
     std::map<std::string, std::shared_ptr<Lookup>> lookups;
+    std::size_t names_of_load = 0;  // what the last resolve_now() asked for has room in any case
     std::uint64_t questions = 0;
     Clock::time_point last_expiry = Clock::now();
     bool closing = false;
@@ -200,6 +201,7 @@ void Dns::resolve(const DnsName& name, Done done) {
 
 void Dns::resolve_now(const std::vector<DnsName>& names, std::chrono::milliseconds limit) {
     const auto deadline = Clock::now() + limit;
+    impl_->names_of_load = names.size();
     const std::size_t together = std::min(kTogether, impl_->options.questions_max);
     for (const DnsName& name : names) {
         if (find(name) != nullptr) continue;
@@ -394,7 +396,7 @@ void Dns::Impl::store(const Lookup& lookup, Endpoints endpoints) {
 
 // When full, what would expire first goes.
 void Dns::Impl::make_room() {
-    if (answers.size() < options.answers_max) return;
+    if (answers.size() < options.answers_max + names_of_load) return;
     answers.erase(std::min_element(
         answers.begin(), answers.end(),
         [](const auto& a, const auto& b) { return a.second.expires < b.second.expires; }));

@@ -109,15 +109,24 @@ void TableLoader::look_up(const Resolver& resolve, const NamesHook& names) {
     drop_refused();
 }
 
-// From the end, so that the places of those still to come stay as they are.
+// One pass over each set, however many of its members go: pending_ is in order of sets and members.
 void TableLoader::drop_refused() {
-    for (auto one = pending_.rbegin(); one != pending_.rend(); ++one) {
-        if (!one->refused) continue;
-        Group& group = groups_[one->group];
-        const auto row = order_.begin() + group.begin + one->member;
-        std::copy(row + 1, order_.begin() + group.end, row);
-        --group.end;
-        group.set.members.erase(group.set.members.begin() + one->member);
+    for (auto one = pending_.cbegin(); one != pending_.cend();) {
+        const std::uint32_t number = one->group;
+        Group& group = groups_[number];
+        auto& members = group.set.members;
+        std::uint32_t kept = 0;
+        for (std::uint32_t i = 0; i < members.size(); ++i) {
+            const bool asked = one != pending_.cend() && one->group == number && one->member == i;
+            if (asked && (one++)->refused) continue;
+            if (kept != i) {
+                members[kept] = std::move(members[i]);
+                order_[group.begin + kept] = order_[group.begin + i];
+            }
+            ++kept;
+        }
+        members.erase(members.begin() + kept, members.end());
+        group.end = group.begin + kept;
     }
 }
 

@@ -1,5 +1,7 @@
 #include "cp/table_source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <string>
@@ -94,7 +96,11 @@ Resolver TableSource::loading(Known& known, bool services) {
             if (before != nullptr) return *before;
         }
         const Dns::Endpoints* endpoints = dns_.find(name);
-        if (endpoints == nullptr || endpoints->empty()) return unresolved(uri.host);
+        if (endpoints == nullptr) {
+            return failed(Errc::kUnavailable,
+                          fmt::format("no answer within {} ms", names_limit_.count()));
+        }
+        if (endpoints->empty()) return unresolved(uri.host);
         return *endpoints;
     };
 }

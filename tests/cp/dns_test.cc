@@ -193,6 +193,35 @@ TEST_F(DnsTest, CacheAndQuestionsAreBounded) {
     EXPECT_EQ(dns_->size(), 5U);
 }
 
+// A load can use what it asked for, however small the cache is; later names have its bound again.
+TEST_F(DnsTest, ALoadFindsAllItAskedFor) {
+    options_.answers_max = 4;
+    make();
+    std::vector<DnsName> names;
+    for (int i = 0; i < 30; ++i) {
+        const std::string host = numbered("load", i);
+        if (i % 2 == 0) server_.a(host, "192.0.2.1");
+        names.push_back({host, 5060, true});
+    }
+    dns_->resolve_now(names, milliseconds(3000));
+    for (const DnsName& name : names) EXPECT_NE(dns_->find(name), nullptr) << name.host;
+    for (int i = 0; i < 20; ++i) ask({numbered("later", i), 5060, true});
+    EXPECT_LE(dns_->size(), 34U);
+}
+
+TEST_F(DnsTest, TheTtlCanBeChanged) {
+    server_.a("a.example", "192.0.2.1");
+    server_.a("b.example", "192.0.2.2");
+    dns_->set_ttl_override(1);
+    dns_->resolve_now({{"a.example", 5060, true}}, milliseconds(2000));
+    dns_->set_ttl_override(0);
+    dns_->resolve_now({{"b.example", 5060, true}}, milliseconds(2000));
+    ASSERT_NE(dns_->find({"a.example", 5060, true}), nullptr);
+    std::this_thread::sleep_for(milliseconds(1100));
+    EXPECT_EQ(dns_->find({"a.example", 5060, true}), nullptr);
+    EXPECT_NE(dns_->find({"b.example", 5060, true}), nullptr);
+}
+
 TEST_F(DnsTest, NamesThatAreNoNamesDoNotResolve) {
     EXPECT_THAT(ask({std::string(300, 'a'), 5060, true}), IsEmpty());
     EXPECT_THAT(ask({"a..b", 0, true}), IsEmpty());
