@@ -89,6 +89,10 @@ Result<Dispatcher::LoadReport> Dispatcher::load(const RowTable& rows, const Reso
         }
         return failed(Errc::kInvalid, std::move(message));
     }
+    if (report.loaded == 0 && size() > 0) {
+        report.warnings.push_back(fmt::format(
+            "no destination is left of {}: new requests get the answer no_destination", size()));
+    }
     std::vector<DestinationSet> next = loader.take_sets();
     impl_->adopt(next);
     impl_->sets = std::move(next);

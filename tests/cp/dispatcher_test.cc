@@ -203,6 +203,14 @@ TEST(Dispatcher, AnEmptyTableIsATable) {
 }
 
 // As golden/kamcmd s07, but for the orders of equal priorities and sets, which stay (design.md 11).
+TEST(Dispatcher, SaysWhenAReloadTakesAllAway) {
+    Dispatcher dispatcher({});
+    EXPECT_TRUE(dispatcher.load({}, resolve, true)->warnings.empty()) << "nobody has lost anything";
+    ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
+    EXPECT_EQ(dispatcher.load({}, resolve, true)->warnings,
+              (Lines{"no destination is left of 4: new requests get the answer no_destination"}));
+}
+
 TEST(Dispatcher, AddAndRemove) {
     Dispatcher dispatcher({});
     ASSERT_TRUE(dispatcher.load(four_gateways(), resolve, true));
