@@ -47,33 +47,6 @@ Status set_algorithm(Config& config, const std::string& text) {
     return {};
 }
 
-Result<std::vector<Endpoint>> look_up(const DestinationUri& uri) {
-    const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
-    if (uri.literal) return std::vector<Endpoint>{{*uri.literal, port}};
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_DGRAM;
-    addrinfo* found = nullptr;
-    if (const int error = getaddrinfo(uri.host.c_str(), nullptr, &hints, &found); error != 0) {
-        return failed(Errc::kUnavailable, fmt::format("{}: {}", uri.host, gai_strerror(error)));
-    }
-    std::vector<Endpoint> out;
-    for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-        if (at->ai_family == AF_INET) {
-            sockaddr_in address;
-            std::memcpy(&address, at->ai_addr, sizeof address);
-            out.push_back(
-                {IpAddress::from_ipv4(reinterpret_cast<std::uint8_t*>(&address.sin_addr)), port});
-        } else if (at->ai_family == AF_INET6) {
-            sockaddr_in6 address;
-            std::memcpy(&address, at->ai_addr, sizeof address);
-            out.push_back(
-                {IpAddress::from_ipv6(reinterpret_cast<std::uint8_t*>(&address.sin6_addr)), port});
-        }
-    }
-    freeaddrinfo(found);
-    return out;
-}
-
 // The configuration's ports, and everything else behind the first of them.
 table::NetworkState network_of(const Config& config) {
     table::NetworkState state;
@@ -117,6 +90,33 @@ Secret secret_of(const Config& config, std::vector<std::string>& warnings) {
 
 }  // namespace
 
+Result<std::vector<Endpoint>> system_look_up(const DestinationUri& uri) {
+    const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
+    if (uri.literal) return std::vector<Endpoint>{{*uri.literal, port}};
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_DGRAM;
+    addrinfo* found = nullptr;
+    if (const int error = getaddrinfo(uri.host.c_str(), nullptr, &hints, &found); error != 0) {
+        return failed(Errc::kUnavailable, fmt::format("{}: {}", uri.host, gai_strerror(error)));
+    }
+    std::vector<Endpoint> out;
+    for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+        if (at->ai_family == AF_INET) {
+            sockaddr_in address;
+            std::memcpy(&address, at->ai_addr, sizeof address);
+            out.push_back(
+                {IpAddress::from_ipv4(reinterpret_cast<std::uint8_t*>(&address.sin_addr)), port});
+        } else if (at->ai_family == AF_INET6) {
+            sockaddr_in6 address;
+            std::memcpy(&address, at->ai_addr, sizeof address);
+            out.push_back(
+                {IpAddress::from_ipv6(reinterpret_cast<std::uint8_t*>(&address.sin6_addr)), port});
+        }
+    }
+    freeaddrinfo(found);
+    return out;
+}
+
 Result<Config> offline_config(const OfflineSource& source) {
     Result<Config> config = source.config_file.empty() ? parse_config(kBareConfig, "")
                                                        : load_config(source.config_file);
@@ -147,7 +147,7 @@ Result<Config> offline_config(const OfflineSource& source) {
 Result<OfflineTables> offline_tables(const Config& config, const RowTable& rows) {
     OfflineTables out;
     Dispatcher dispatcher(dispatcher_options(config));
-    Result<Dispatcher::LoadReport> report = dispatcher.load(rows, look_up, false);
+    Result<Dispatcher::LoadReport> report = dispatcher.load(rows, system_look_up, false);
     if (!report) return failed(report.error());
     out.destinations = report->loaded;
     out.warnings = std::move(report->bad_rows);

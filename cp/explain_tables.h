@@ -30,6 +30,9 @@ struct OfflineSource {
     std::optional<bool> use_default;
 };
 
+// Addresses of a name by the system's resolver, which waits; a literal is its own.
+Result<std::vector<Endpoint>> system_look_up(const DestinationUri& uri);
+
 Result<Config> offline_config(const OfflineSource& source);
 
 struct OfflineTables {

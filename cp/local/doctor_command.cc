@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -24,7 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kNamedMax = 5;  // bad rows and the like that are named one by one
+constexpr std::size_t kNamedMax = 5;       // neighbours and the like that are named one by one
+constexpr std::size_t kRowsNamedMax = 20;  // rows, as a reload's log has them
+constexpr std::uint32_t kDnsServices = 8;  // ds_dns_mode: NAPTR and SRV too
 
 enum class Grade : std::uint8_t { kOk, kWarn, kBad };
 
@@ -164,6 +167,31 @@ void check_secret(const Config& config, Findings& out) {
     out.ok("secret", config.secret_file);
 }
 
+// ---- names ------------------------------------------------------------------------------------
+
+// Host names as a load looks them up, by the system's resolver: addresses only. Names that NAPTR
+// and SRV may answer for, and those that are still to come after kNamesLimit, pass unchecked.
+class NameCheck {
+public:
+    explicit NameCheck(bool services) : services_(services) {}
+
+    Result<std::vector<Endpoint>> look_up(const DestinationUri& uri) {
+        const bool checked = !(services_ && uri.port == 0) && Clock::now() < deadline_;
+        if (checked) return system_look_up(uri);
+        if (!uri.literal) ++left_out_;
+        return std::vector<Endpoint>{{*IpAddress::parse("192.0.2.1"), kSipPort}};
+    }
+    std::size_t left_out() const noexcept { return left_out_; }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::seconds kNamesLimit{10};
+
+    bool services_;
+    Clock::time_point deadline_ = Clock::now() + kNamesLimit;
+    std::size_t left_out_ = 0;
+};
+
 // ---- the table --------------------------------------------------------------------------------
 
 Result<RowTable> check_table(const Config& config, Findings& out) {
@@ -175,19 +203,31 @@ Result<RowTable> check_table(const Config& config, Findings& out) {
         return rows;
     }
     Dispatcher model(dispatcher_options(config));
-    const auto no_names = [](const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
-        const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
-        if (uri.literal) return std::vector<Endpoint>{{*uri.literal, port}};
-        return std::vector<Endpoint>{{*IpAddress::parse("192.0.2.1"), port}};  // names: not checked
-    };
-    const auto report = model.load(*rows, no_names, false);
+    NameCheck names((from.ds_dns_mode & kDnsServices) != 0);
+    const auto report = model.load(
+        *rows, [&](const DestinationUri& uri) { return names.look_up(uri); }, false);
     if (!report) {
         out.bad("table", report.error().message, "siplanectl dispatcher show");
         return rows;
     }
-    for (std::size_t i = 0; i < std::min(kNamedMax, report->bad_rows.size()); ++i) {
+    const std::size_t refused = report->bad_rows.size(), remarks = report->warnings.size();
+    for (std::size_t i = 0; i < std::min(kRowsNamedMax, refused); ++i) {
         out.bad("table", report->bad_rows[i],
                 "correct or remove it: a reload is refused because of it");
+    }
+    if (refused > kRowsNamedMax) {
+        out.bad("table", fmt::format("{} more rows are refused", refused - kRowsNamedMax),
+                "correct those above first");
+    }
+    for (std::size_t i = 0; i < std::min(kRowsNamedMax, remarks); ++i) {
+        out.warn("table", report->warnings[i], "");
+    }
+    if (remarks > kRowsNamedMax) {
+        out.warn("table", fmt::format("{} more remarks on rows", remarks - kRowsNamedMax), "");
+    }
+    if (names.left_out() > 0) {
+        out.warn("table", fmt::format("{} host names were not looked up", names.left_out()),
+                 "siplanectl siplane.reload_preview asks the daemon, which looks up all of them");
     }
     if (report->loaded == 0) {
         out.warn("table", source + " holds no destination",

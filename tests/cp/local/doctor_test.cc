@@ -51,6 +51,22 @@ TEST_F(Doctor, names_bad_rows_and_empty_sets) {
     EXPECT_THAT(ran.out, HasSubstr("warn\tservice\ts uses set 1, which is empty"));
 }
 
+// What a reload refuses, or says of a row that serves nobody, is found before it.
+TEST_F(Doctor, says_of_rows_what_a_reload_would) {
+    std::string list =
+        "1 sip:10.77.0.5\n1 sip:10.77.0.6;transport=tcp\n1 sip:gone.invalid\n"
+        "1 sip:unasked.invalid 16\n";
+    for (int i = 0; i < 22; ++i) list += "1 sip:10.77.0.7:99999\n";
+    const Ran ran = run(config(list));
+    EXPECT_THAT(ran.out, HasSubstr("list:3: host gone.invalid does not resolve"));
+    EXPECT_THAT(ran.out, Not(HasSubstr("unasked.invalid does not resolve")));
+    EXPECT_THAT(ran.out, HasSubstr("warn\ttable\t"));
+    EXPECT_THAT(ran.out, HasSubstr("transport=tcp: gets no traffic: only UDP is spoken"));
+    EXPECT_THAT(ran.out, HasSubstr("list:23: "));
+    EXPECT_THAT(ran.out, HasSubstr("bad\ttable\t3 more rows are refused"));
+    EXPECT_THAT(ran.out, HasSubstr("3 destinations, 23 refused"));
+}
+
 TEST_F(Doctor, looks_at_devices) {
     const Ran missing = run(config("1 sip:10.77.0.5\n", "net_af_packet0,iface=nosuch0"));
     EXPECT_THAT(missing.out, HasSubstr("bad\tport edge\tno interface nosuch0"));
