@@ -46,8 +46,9 @@ std::set<std::string> documented(const std::string& text) {
 // Whatever cp/config.cc asks a table for.
 std::set<std::string> config_keys() {
     const std::string source = read("cp/config.cc");
-    std::set<std::string> keys =
-        matches(source, R"(\b(?:in|entry|root)\.(?:take|take_list|find|choice)\(\"([a-z0-9_]+)\")");
+    std::set<std::string> keys = matches(
+        source,
+        R"(\b(?:in|entry|root)\.(?:take|take_list|take_mode|find|choice)\(\"([a-z0-9_]+)\")");
     keys.merge(matches(source, R"(take_reply\(in, \"([a-z0-9_]+)\")"));
     for (const char* name : {"rule", "rules"}) keys.insert(name);
     return keys;
