@@ -114,6 +114,9 @@ void ApplianceParts::take_datagram(const ServiceDatagram& datagram) {
 
 ProberOptions ApplianceParts::pinging() {
     ProberOptions options = prober_options(config);
+    options.route.resolve = [this](std::string_view host, std::uint16_t port) {
+        return hop_names.find(host, port);
+    };
     options.route.on_the_way = [this](const IpAddress& local, const IpAddress& remote) {
         const table::Network& network = *publisher->tables().network;
         const table::InterfaceIndex out = network.resolve(remote).interface;

@@ -17,6 +17,7 @@
 #include "cp/destination_traffic.h"
 #include "cp/dispatcher.h"
 #include "cp/dns.h"
+#include "cp/hop_names.h"
 #include "cp/kernel_twins.h"
 #include "cp/line_budget.h"
 #include "cp/prober.h"
@@ -70,6 +71,7 @@ struct ApplianceParts {
 
     // Destroyed in reverse.
     Dns dns;
+    HopNames hop_names{dns};
     ServiceSockets sockets;
     TableSource source;
     std::unique_ptr<io::DataPlane> data_plane;

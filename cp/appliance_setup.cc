@@ -250,6 +250,7 @@ void log_prober_counters(const Prober& prober) {
          {"unreachable", std::to_string(pings.unreachable)},
          {"forgotten", std::to_string(pings.forgotten)},
          {"overflowed", std::to_string(pings.overflowed)},
+         {"postponed", std::to_string(pings.postponed)},
          {"late", std::to_string(pings.late)},
          {"wrong_source", std::to_string(pings.wrong_source)},
          {"rounds_missed", std::to_string(pings.rounds_missed)},

@@ -186,14 +186,16 @@ void add_probes(Page& page, const Report& report) {
     page.counter("siplane_probe_retransmissions_total", "Probes sent again.")
         .add({}, probes.resent);
     page.counter("siplane_probe_results_total",
-                 "Probes ended, by result; forgotten: the destination left the table meanwhile.")
+                 "Probes ended, by result; forgotten: the destination left the table meanwhile; "
+                 "overflowed, postponed: never begun.")
         .add({{"result", "accepted"}}, probes.accepted)
         .add({{"result", "refused"}}, probes.refused)
         .add({{"result", "timed_out"}}, probes.timed_out)
         .add({{"result", "not_sent"}}, probes.not_sent)
         .add({{"result", "unreachable"}}, probes.unreachable)
         .add({{"result", "forgotten"}}, probes.forgotten)
-        .add({{"result", "overflowed"}}, probes.overflowed);
+        .add({{"result", "overflowed"}}, probes.overflowed)
+        .add({{"result", "postponed"}}, probes.postponed);
     page.counter("siplane_probe_stray_replies_total", "Replies to probes that did not count.")
         .add({{"reason", "late"}}, probes.late)
         .add({{"reason", "wrong_source"}}, probes.wrong_source);

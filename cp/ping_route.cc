@@ -17,19 +17,19 @@ std::string with_scheme(std::string_view text) {
 
 }  // namespace
 
-std::optional<Endpoint> PingRoute::remote(const Destination& destination) const {
+PingHop PingRoute::remote(const Destination& destination) const {
     const std::string_view own = destination.attrs.obproxy();
     const std::string_view proxy = own.empty() ? options_.outbound_proxy : own;
     if (proxy.empty()) {
-        if (destination.endpoints.empty()) return std::nullopt;
-        return destination.endpoints.front();
+        if (destination.endpoints.empty()) return {};
+        return {destination.endpoints.front(), false};
     }
     const std::string text = with_scheme(proxy);
     sip::Uri uri;
-    if (!sip::parse_uri(text, uri) || uri.host.empty()) return std::nullopt;
+    if (!sip::parse_uri(text, uri) || uri.host.empty()) return {};
     const std::uint16_t port = uri.port != 0 ? uri.port : kSipPort;
-    if (const auto address = sip::literal_host(uri.host)) return Endpoint{*address, port};
-    return options_.resolve ? options_.resolve(uri.host, uri.port) : std::nullopt;
+    if (const auto address = sip::literal_host(uri.host)) return {Endpoint{*address, port}, false};
+    return options_.resolve ? options_.resolve(uri.host, uri.port) : PingHop{};
 }
 
 std::optional<Endpoint> PingRoute::local(const Destination& destination,

@@ -21,9 +21,16 @@ struct PingListener {
     std::string name;  // sockname
 };
 
-// Resolves the host of a next hop that is no address; empty: names do not resolve.
-using HopResolver =
-    std::function<std::optional<Endpoint>(std::string_view host, std::uint16_t port)>;
+// Where a ping goes, as far as that is known now.
+struct PingHop {
+    std::optional<Endpoint> endpoint;  // nothing, and not `asking`: the name does not resolve
+    bool asking = false;               // the answer comes later
+
+    bool operator==(const PingHop&) const = default;
+};
+
+// Resolves the host of a next hop that is no address, without waiting; empty: names do not resolve.
+using HopResolver = std::function<PingHop(std::string_view host, std::uint16_t port)>;
 
 class PingRoute {
 public:
@@ -38,9 +45,8 @@ public:
     };
     explicit PingRoute(Options options) : options_(std::move(options)) {}
 
-    // Next hop: attribute obproxy, else outbound_proxy, else the destination. Nothing if it does
-    // not resolve.
-    std::optional<Endpoint> remote(const Destination& destination) const;
+    // Next hop: attribute obproxy, else outbound_proxy, else the destination.
+    PingHop remote(const Destination& destination) const;
 
     // The first of these that names a listener of the family: attributes ping_socket, sockname,
     // socket, then ds_ping_socket, ds_default_sockname, ds_default_socket; then a listener on the

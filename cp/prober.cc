@@ -79,7 +79,9 @@ struct Prober::Impl final : probe::Targets, probe::Output {
         const Destination* found = dispatcher.find(table::DestinationId{id});
         if (found == nullptr || !found->over_udp()) return false;
         target.flags = found->flags;
-        target.remote = route.remote(*found).value_or(Endpoint{});
+        const PingHop hop = route.remote(*found);
+        target.wait = hop.asking;
+        target.remote = hop.endpoint.value_or(Endpoint{});
         target.local = route.local(*found, target.remote.address).value_or(Endpoint{});
         target.uri = found->uri;
         target.from = found->attrs.ping_from();
@@ -150,6 +152,7 @@ struct Prober::Impl final : probe::Targets, probe::Output {
         for (const DestinationSet& set : dispatcher.sets()) {
             for (const Destination& destination : set.members) {
                 ids.push_back(static_cast<probe::TargetId>(destination.id));
+                if (destination.over_udp()) (void)route.remote(destination);  // asks for its name
             }
         }
         scheduler.set_targets(ids, now_us());

@@ -48,6 +48,10 @@ std::optional<Micros> Scheduler::next_event() const noexcept {
 void Scheduler::start(TargetId id, Micros now, Targets& targets, Output& output) {
     Target target;
     if (!targets.find(id, target) || !is_probed(target.flags, options_.mode)) return;
+    if (target.wait) {
+        ++stats_.postponed;
+        return;
+    }
     const std::optional<SlotIndex> index = allocate();
     if (!index) {
         ++stats_.overflowed;

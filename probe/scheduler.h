@@ -35,8 +35,9 @@ namespace lb::probe {
 // returns.
 struct Target {
     std::uint32_t flags = 0;
-    Endpoint local;   // where the ping is sent from
-    Endpoint remote;  // its next hop; none: the name does not resolve, so the try fails at once
+    Endpoint local;     // where the ping is sent from
+    Endpoint remote;    // its next hop; none: the name does not resolve, so the try fails at once
+    bool wait = false;  // the next hop is not known yet: no ping this round, and no verdict
     std::string_view uri;
     std::string_view from;  // attribute ping_from, or empty
 };
@@ -94,6 +95,7 @@ struct SchedulerStats {
     std::uint64_t unreachable = 0;    // ended by an ICMP error
     std::uint64_t forgotten = 0;      // the destination went away meanwhile
     std::uint64_t overflowed = 0;     // not started: transactions_max in flight
+    std::uint64_t postponed = 0;      // not started: Target::wait
     std::uint64_t late = 0;           // replies to pings already judged
     std::uint64_t wrong_source = 0;   // replies from an address that was not asked
     std::uint64_t rounds_missed = 0;  // Rounds::rounds_missed()

@@ -71,12 +71,12 @@ TEST(PingRoute, LeavesByTheListenerOnTheWay) {
 TEST(PingRoute, ChoosesTheNextHop) {
     PingRoute::Options options = listeners();
     Destination destination;
-    EXPECT_FALSE(PingRoute(options).remote(destination)) << "not resolved";
+    EXPECT_EQ(PingRoute(options).remote(destination), PingHop{}) << "not resolved";
     destination.endpoints = {endpoint("10.0.0.9:5070"), endpoint("10.0.0.10:5070")};
-    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("10.0.0.9:5070"));
+    EXPECT_EQ(PingRoute(options).remote(destination).endpoint, endpoint("10.0.0.9:5070"));
 
     options.outbound_proxy = "sip:127.0.64.8";
-    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("127.0.64.8:5060"));
+    EXPECT_EQ(PingRoute(options).remote(destination).endpoint, endpoint("127.0.64.8:5060"));
     struct Row {
         const char* obproxy;
         const char* hop;
@@ -89,19 +89,23 @@ TEST(PingRoute, ChoosesTheNextHop) {
     for (const Row& row : kRows) {
         const std::string text = "obproxy=\"" + std::string(row.obproxy) + '"';
         destination.attrs = *parse_attributes(text);
-        EXPECT_EQ(PingRoute(options).remote(destination), endpoint(row.hop)) << row.obproxy;
+        EXPECT_EQ(PingRoute(options).remote(destination).endpoint, endpoint(row.hop))
+            << row.obproxy;
     }
     for (const char* bad : {"sip:", "<", "sip:proxy.example.net", "tel:+1"}) {
         const std::string text = "obproxy=\"" + std::string(bad) + '"';
         destination.attrs = *parse_attributes(text);
-        EXPECT_FALSE(PingRoute(options).remote(destination)) << bad;
+        EXPECT_EQ(PingRoute(options).remote(destination), PingHop{}) << bad;
     }
-    options.resolve = [](std::string_view host, std::uint16_t port) -> std::optional<Endpoint> {
+    options.resolve = [](std::string_view host, std::uint16_t port) -> PingHop {
         EXPECT_EQ(host, "proxy.example.net");
-        return Endpoint{*IpAddress::parse("10.9.9.9"), port == 0 ? std::uint16_t{5060} : port};
+        if (port == 0) return {std::nullopt, true};
+        return {Endpoint{*IpAddress::parse("10.9.9.9"), port}, false};
     };
     destination.attrs = *parse_attributes("obproxy=sip:proxy.example.net:5090");
-    EXPECT_EQ(PingRoute(options).remote(destination), endpoint("10.9.9.9:5090"));
+    EXPECT_EQ(PingRoute(options).remote(destination).endpoint, endpoint("10.9.9.9:5090"));
+    destination.attrs = *parse_attributes("obproxy=sip:proxy.example.net");
+    EXPECT_TRUE(PingRoute(options).remote(destination).asking);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ struct FakeTarget {
     std::uint32_t flags = 0;
     Endpoint local, remote;
     std::string uri, from;
+    bool wait = false;
 };
 
 struct FakeTargets final : probe::Targets {
@@ -28,7 +29,7 @@ struct FakeTargets final : probe::Targets {
         const auto found = all.find(id);
         if (found == all.end()) return false;
         const FakeTarget& fake = found->second;
-        target = {fake.flags, fake.local, fake.remote, fake.uri, fake.from};
+        target = {fake.flags, fake.local, fake.remote, fake.wait, fake.uri, fake.from};
         return true;
     }
 };

@@ -240,6 +240,19 @@ TEST_F(ProberTest, WhatCannotBeSentFailsAtOnce) {
     EXPECT_EQ(wire.verdicts.size(), 5U);
 }
 
+TEST_F(ProberTest, AHopThatIsNotKnownYetIsNoFailure) {
+    begin(1);
+    targets.all[1].wait = true;
+    run(25 * kSecond);
+    EXPECT_TRUE(wire.sent.empty());
+    EXPECT_TRUE(wire.verdicts.empty());
+    EXPECT_EQ(scheduler->stats().postponed, 2U);
+    EXPECT_EQ(scheduler->stats().started, 0U);
+    targets.all[1].wait = false;
+    run(30 * kSecond);
+    EXPECT_EQ(wire.sent.size(), 1U) << "with the next round";
+}
+
 TEST_F(ProberTest, OnlyTheProbedAreProbed) {
     begin(5);
     targets.all[2].flags = kDisabled;
