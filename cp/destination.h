@@ -53,8 +53,9 @@ private:
 struct Latency {
     std::int32_t min = 0, max = 0;
     float average = 0, stdev = 0, estimate = 0;
+    std::uint32_t samples = 0;  // all of them
     double m2 = 0;
-    std::uint32_t count = 0;
+    std::uint32_t count = 0;  // the weight of `average`, which Kamailio sets to 10,000 once steady
     std::uint32_t timeout = 0;
 };
 

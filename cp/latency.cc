@@ -8,6 +8,7 @@ namespace lb::cp {
 void add_latency_sample(Latency& latency, std::int32_t ms, std::int32_t alpha) noexcept {
     constexpr std::uint32_t kCountMax = 2097152;
     const auto sample = static_cast<float>(ms);
+    ++latency.samples;
     if (latency.count < kCountMax) {
         ++latency.count;
     } else {

@@ -290,7 +290,7 @@ void add_destinations(Page& page, const Report& report) {
     each_destination(report,
                      page.counter("siplane_destination_probe_replies_total",
                                   "Probes of the destination that were answered."),
-                     [](const D& d) { return d.latency.count; });
+                     [](const D& d) { return d.latency.samples; });
     each_destination(report,
                      page.counter("siplane_destination_probe_timeouts_total",
                                   "Probes of the destination that timed out."),

@@ -151,6 +151,7 @@ TEST(Dispatcher, OddRowsOfGoldenS02) {
     EXPECT_EQ(measured.latency.average, 12);
     EXPECT_EQ(measured.latency.max, 12);
     EXPECT_EQ(measured.latency.count, 10000u);
+    EXPECT_EQ(measured.latency.samples, 0u);
     EXPECT_FALSE(dispatcher.find_set(1)->members.at(11).looked_up);  // nosuch.invalid
     EXPECT_TRUE(dispatcher.find_set(1)->members.at(11).endpoints.empty());
 }
@@ -520,6 +521,7 @@ TEST(Latency, ASteadyAverageIsFrozen) {
     EXPECT_EQ(d.latency.count, 10u);
     dispatcher.probe_result(d.id, true, 15, false);
     EXPECT_EQ(d.latency.count, 10000u);
+    EXPECT_EQ(d.latency.samples, 11u) << "what is counted is not";
 }
 
 TEST(Latency, CongestionLowersTheRelativeWeight) {

@@ -122,6 +122,11 @@ Report busy_report() {
     config.services[0].listen = {{*Endpoint::parse("10.77.0.1:5060"), ""}};
     Report report = make_report(config, control);
     for (SetReport& set : report.sets) {
+        if (set.id == 2) {
+            Latency& latency = set.destinations.at(0).latency;
+            latency.samples = 11;
+            latency.count = 10'000;
+        }
         if (set.id == 3) set.destinations.at(0).uri = clean_text("sip:u\"\\<b>\n\xff@10.0.0.3");
     }
     report.probes.started = 12;
@@ -159,6 +164,7 @@ TEST(Metrics, say_what_the_report_says) {
              "siplane_destination_up{set=\"1\",uri=\"sip:10.0.0.1\"} 1\n",
              "siplane_destination_up{set=\"1\",uri=\"sip:10.0.0.1\",copy=\"2\"} 1\n",
              "siplane_destination_state{set=\"2\",uri=\"sip:10.0.0.2:5080\",state=\"AX\"} 1\n",
+             "siplane_destination_probe_replies_total{set=\"2\",uri=\"sip:10.0.0.2:5080\"} 11\n",
              "siplane_calls 41\n",
              "siplane_calls_refused_total 6\n",
              "siplane_destination_calls{set=\"2\",uri=\"sip:10.0.0.2:5080\"} 0\n",
