@@ -196,7 +196,10 @@ void add_probes(Page& page, const Report& report) {
         .add({{"result", "forgotten"}}, probes.forgotten)
         .add({{"result", "overflowed"}}, probes.overflowed)
         .add({{"result", "postponed"}}, probes.postponed);
-    page.counter("siplane_probe_stray_replies_total", "Replies to probes that did not count.")
+    page.counter(
+            "siplane_probe_stray_replies_total",
+            "Replies to probes that came too late to count (late), or not from the address that "
+            "was asked, which count (wrong_source).")
         .add({{"reason", "late"}}, probes.late)
         .add({{"reason", "wrong_source"}}, probes.wrong_source);
     page.counter("siplane_probe_rounds_missed_total",

@@ -115,11 +115,9 @@ bool Scheduler::on_datagram(const Endpoint& source, std::string_view payload, Mi
         return true;
     }
     Slot& slot = slots_[*index];
-    // Not the port: a host may well send from another one than it listens on.
-    if (source.address != slot.remote.address) {
-        ++stats_.wrong_source;
-        return true;
-    }
+    // A host with several addresses may answer from another: the branch says whom we asked
+    // (RFC 3261 17.1.3), and nobody else can make it.
+    if (source.address != slot.remote.address) ++stats_.wrong_source;
     if (message.status >= 200) {
         on_final(*index, message.status, now, output);
     } else {

@@ -2,8 +2,8 @@
 
 // The prober as a pure state machine: (state, event, now) -> (state, actions). Starts pings when
 // their time has come (rounds.h), sends again what is not answered (transaction.h), judges each
-// ping on its own, and matches replies by the branch that only we can make and by the address they
-// come from. Actions go to an Output.
+// ping on its own, and matches replies by the branch that only we can make, wherever they come
+// from. Actions go to an Output.
 //
 // Bounds:  transactions_max pings at a time, about 120 bytes each and no message text; kept once
 // grown.
@@ -97,7 +97,7 @@ struct SchedulerStats {
     std::uint64_t overflowed = 0;     // not started: transactions_max in flight
     std::uint64_t postponed = 0;      // not started: Target::wait
     std::uint64_t late = 0;           // replies to pings already judged
-    std::uint64_t wrong_source = 0;   // replies from an address that was not asked
+    std::uint64_t wrong_source = 0;   // replies from an address that was not asked; they count
     std::uint64_t rounds_missed = 0;  // Rounds::rounds_missed()
 };
 

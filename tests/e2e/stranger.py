@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Answers pings as somebody who has no right to. Standard library only.
+"""Answers pings with branches that nobody gave it, and from an address that nobody asked. Standard library only.
 
-  stranger.py PINGED STRANGER [honest]    both ADDRESS, port 5060; until it is killed
+  stranger.py PINGED OTHER [honest]    both ADDRESS, port 5060; until it is killed
 
-For each OPTIONS that PINGED hears: the right branch from STRANGER's address, and from PINGED's own address a branch
-with one digit changed, and one made up. With "honest", after all those, the right answer too.
+For each OPTIONS that PINGED hears: from both addresses a branch with one digit changed, and one made up. With "honest",
+after all those, the right branch from OTHER's address: a host that answers from another address than was asked.
 """
 import re
 import socket
@@ -26,17 +26,17 @@ def answer(ping, branch):
 
 
 def main():
-    pinged, stranger, honest = udp(sys.argv[1]), udp(sys.argv[2]), len(sys.argv) > 3
+    pinged, elsewhere, honest = udp(sys.argv[1]), udp(sys.argv[2]), len(sys.argv) > 3
     while True:
         datagram, asker = pinged.recvfrom(65535)
         ping = datagram.decode("latin-1")
         branch = re.search(r"branch=([^;\r]+)", ping).group(1)
         other = branch[:-1] + ("1" if branch[-1] == "0" else "0")
-        stranger.sendto(answer(ping, branch), asker)
-        pinged.sendto(answer(ping, other), asker)
-        pinged.sendto(answer(ping, "z9hG4bKsp" + "0123456789abcdef" * 2), asker)
+        for sender in (pinged, elsewhere):
+            sender.sendto(answer(ping, other), asker)
+            sender.sendto(answer(ping, "z9hG4bKsp" + "0123456789abcdef" * 2), asker)
         if honest:
-            pinged.sendto(answer(ping, branch), asker)
+            elsewhere.sendto(answer(ping, branch), asker)
 
 
 if __name__ == "__main__":

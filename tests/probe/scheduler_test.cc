@@ -173,9 +173,6 @@ TEST_F(ProberTest, AStrangerCannotAnswer) {
     const test::SentPing& ping = wire.sent[0];
     const std::string reply = test::reply_to(ping.message, "200 OK");
 
-    EXPECT_TRUE(scheduler->on_datagram(remote_of(2), reply, wire.now, wire)) << "another address";
-    EXPECT_EQ(scheduler->stats().wrong_source, 1U);
-
     const std::size_t branch = reply.find("z9hG4bK");
     for (std::size_t at = branch; at < branch + 9 + 32; ++at) {
         std::string forged = reply;
@@ -183,11 +180,27 @@ TEST_F(ProberTest, AStrangerCannotAnswer) {
         EXPECT_FALSE(scheduler->on_datagram(ping.remote, forged, wire.now, wire)) << at;
     }
     EXPECT_TRUE(wire.verdicts.empty());
+}
 
-    Endpoint other_port = ping.remote;
+TEST_F(ProberTest, WhoeverHasTheBranchMayAnswer) {
+    begin(2);
+    options.spread = false;
+    run(10 * kSecond + 100 * kMillisecond);
+    ASSERT_EQ(wire.sent.size(), 2U);
+    Endpoint other_port = remote_of(1);
     other_port.port = 40000;
-    EXPECT_TRUE(scheduler->on_datagram(other_port, reply, wire.now, wire));
-    EXPECT_EQ(wire.verdicts.size(), 1U);
+    const Endpoint other_host = *Endpoint::parse("[2001:db8::7]:5060");
+    EXPECT_TRUE(scheduler->on_datagram(other_port, test::reply_to(wire.sent[0].message, "200 OK"),
+                                       wire.now, wire));
+    EXPECT_EQ(scheduler->stats().wrong_source, 0U);
+    EXPECT_TRUE(scheduler->on_datagram(other_host, test::reply_to(wire.sent[1].message, "200 OK"),
+                                       wire.now, wire));
+    EXPECT_EQ(scheduler->stats().wrong_source, 1U);
+    ASSERT_EQ(wire.verdicts.size(), 2U);
+    for (const auto& [at, verdict] : wire.verdicts) {
+        EXPECT_EQ(verdict.outcome, ProbeOutcome::kSuccess);
+    }
+    EXPECT_EQ(scheduler->stats().accepted, 2U);
 }
 
 TEST_F(ProberTest, TakesNothingThatIsNoReplyToAPing) {
