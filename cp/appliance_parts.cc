@@ -160,9 +160,9 @@ bool ApplianceParts::send_probe(const Endpoint& local, const Endpoint& remote,
 }
 
 void ApplianceParts::replace_dispatcher(std::unique_ptr<Dispatcher> model) {
-    prober.reset();  // refers to the model
+    prober->follow(*model, pinging());
+    hear_icmp();
     dispatcher = std::move(model);
-    set_up_prober();
 }
 
 std::uint64_t ApplianceParts::now_ms() const {

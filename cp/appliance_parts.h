@@ -49,8 +49,8 @@ struct ApplianceParts {
     Status set_up();
     // What [dispatcher] asks of a model, which also knows the calls of this appliance.
     DispatcherOptions model_options(const Config& of) const;
-    // Another model with the same destinations, made by clone(), and with it a new prober. Not
-    // started.
+    // Another model with the same destinations, made by clone(), which the prober follows.
+    // REQUIRES: Prober::start() follows.
     void replace_dispatcher(std::unique_ptr<Dispatcher> model);
     // What of the prober follows the configuration.
     void reconfigure_prober();

@@ -186,7 +186,8 @@ void add_probes(Page& page, const Report& report) {
     page.counter("siplane_probe_retransmissions_total", "Probes sent again.")
         .add({}, probes.resent);
     page.counter("siplane_probe_results_total",
-                 "Probes ended, by result; forgotten: the destination left the table meanwhile; "
+                 "Probes ended, by result; forgotten: the destination left the table meanwhile, or "
+                 "probing began anew; "
                  "overflowed, postponed: never begun.")
         .add({{"result", "accepted"}}, probes.accepted)
         .add({{"result", "refused"}}, probes.refused)

@@ -66,17 +66,16 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     Impl(Prober& owner_of_this, asio::io_context& io, Dispatcher& model, ProberOptions options,
          const Secret& secret, Send send_function)
         : owner(owner_of_this),
-          dispatcher(model),
+          dispatcher(&model),
           route(std::move(options.route)),
           send_datagram(std::move(send_function)),
           hook(io, std::move(options.event_command)),
           timer(io),
-          master(secret),
           scheduler(std::move(options.scheduler), secret, std::random_device{}(), now_us()),
           latencies_choose(options.latencies_choose) {}
 
     bool find(probe::TargetId id, probe::Target& target) override {
-        const Destination* found = dispatcher.find(table::DestinationId{id});
+        const Destination* found = dispatcher->find(table::DestinationId{id});
         if (found == nullptr || !found->over_udp()) return false;
         target.flags = found->flags;
         const PingHop hop = route.remote(*found);
@@ -94,12 +93,12 @@ struct Prober::Impl final : probe::Targets, probe::Output {
 
     void verdict(const probe::Verdict& verdict) override {
         const table::DestinationId id{verdict.id};
-        const Destination* found = dispatcher.find(id);
+        const Destination* found = dispatcher->find(id);
         if (found == nullptr) return;  // removed meanwhile
         const std::uint32_t old_flags = found->flags;
-        dispatcher.probe_result(id, verdict.outcome == probe::ProbeOutcome::kSuccess,
-                                verdict.latency_ms, verdict.cause == probe::Cause::kTimeout);
-        found = dispatcher.find(id);
+        dispatcher->probe_result(id, verdict.outcome == probe::ProbeOutcome::kSuccess,
+                                 verdict.latency_ms, verdict.cause == probe::Cause::kTimeout);
+        found = dispatcher->find(id);
         if (found == nullptr || found->flags == old_flags) return;
         if (owner.on_change) owner.on_change({*found, old_flags, verdict});
         run_hook(*found, old_flags);
@@ -115,10 +114,10 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     // Runs `work`, then tells of results and looks when to wake up next.
     template <class Work>
     void with_results(Work&& work) {
-        const std::uint64_t version = dispatcher.version();
+        const std::uint64_t version = dispatcher->version();
         work();
-        if ((dispatcher.version() != version || has_new_latencies()) && owner.on_results) {
-            told_latencies = dispatcher.latency_version();
+        if ((dispatcher->version() != version || has_new_latencies()) && owner.on_results) {
+            told_latencies = dispatcher->latency_version();
             told_at = now_us();
             owner.on_results();
         }
@@ -127,7 +126,7 @@ struct Prober::Impl final : probe::Targets, probe::Output {
 
     // Where they choose the destination the workers get them, though not with each reply.
     bool has_new_latencies() const {
-        return latencies_choose && dispatcher.latency_version() != told_latencies &&
+        return latencies_choose && dispatcher->latency_version() != told_latencies &&
                now_us() - told_at >= kLatencyPause;
     }
 
@@ -148,8 +147,8 @@ struct Prober::Impl final : probe::Targets, probe::Output {
 
     void show_targets() {
         std::vector<probe::TargetId> ids;
-        ids.reserve(dispatcher.size());
-        for (const DestinationSet& set : dispatcher.sets()) {
+        ids.reserve(dispatcher->size());
+        for (const DestinationSet& set : dispatcher->sets()) {
             for (const Destination& destination : set.members) {
                 ids.push_back(static_cast<probe::TargetId>(destination.id));
                 if (destination.over_udp()) (void)route.remote(destination);  // asks for its name
@@ -160,12 +159,11 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     }
 
     Prober& owner;
-    Dispatcher& dispatcher;
+    Dispatcher* dispatcher;
     PingRoute route;
     Send send_datagram;
     EventHook hook;
     asio::steady_timer timer;
-    Secret master;
     probe::Scheduler scheduler;
     bool started = false;
     Micros wake_at = INT64_MAX;
@@ -183,11 +181,7 @@ Prober::Prober(asio::io_context& io, Dispatcher& dispatcher, ProberOptions optio
 Prober::~Prober() { stop(); }
 
 void Prober::start() {
-    probe::SchedulerOptions options = impl_->scheduler.options();
-    const bool active = impl_->scheduler.active();
-    impl_->scheduler =
-        probe::Scheduler(std::move(options), impl_->master, std::random_device{}(), now_us());
-    impl_->scheduler.set_active(active);
+    impl_->scheduler.restart(now_us());
     impl_->started = true;
     impl_->show_targets();
 }
@@ -207,6 +201,12 @@ void Prober::reconfigure(ProberOptions options) {
     impl_->scheduler.set_options(std::move(options.scheduler), now_us());
     impl_->wake_at = INT64_MAX;
     impl_->show_targets();
+}
+
+void Prober::follow(Dispatcher& dispatcher, ProberOptions options) {
+    stop();
+    impl_->dispatcher = &dispatcher;
+    reconfigure(std::move(options));
 }
 
 void Prober::set_active(bool active) { impl_->scheduler.set_active(active); }

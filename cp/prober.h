@@ -46,7 +46,7 @@ public:
     using Send = std::function<bool(const Endpoint& local, const Endpoint& remote,
                                     std::string_view payload)>;
 
-    // `dispatcher` outlives the prober. Nothing happens before start().
+    // `dispatcher` outlives the prober, or is there until follow(). Nothing happens before start().
     Prober(asio::io_context& io, Dispatcher& dispatcher, ProberOptions options,
            const Secret& secret, Send send);
     ~Prober();
@@ -59,7 +59,7 @@ public:
     // Called for each change of state, for the log.
     std::function<void(const ProbedChange&)> on_change;
 
-    // The first round starts one interval later.
+    // The first round starts one interval later; pings under way are forgotten.
     void start();
     void stop();
 
@@ -68,6 +68,10 @@ public:
     void destinations_changed();
     // New settings. Rounds begin anew if interval or spread changed; pings in flight go on.
     void reconfigure(ProberOptions options);
+
+    // Another model, and new settings. Counters, event commands and set_active() stay.
+    // REQUIRES: start() follows.
+    void follow(Dispatcher& dispatcher, ProberOptions options);
 
     void set_active(bool active);  // RPC ping_active
     bool active() const noexcept;

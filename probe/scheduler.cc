@@ -22,6 +22,15 @@ void Scheduler::set_options(SchedulerOptions options, Micros now) {
     options_ = std::move(options);
 }
 
+void Scheduler::restart(Micros now) {
+    for (SlotIndex index = 0; index < slots_.size(); ++index) {
+        if (slots_[index].number == 0) continue;
+        ++stats_.forgotten;
+        release(index);
+    }
+    rounds_.restart(now, options_.interval, options_.spread);
+}
+
 void Scheduler::on_time(Micros now, Targets& targets, Output& output) {
     std::size_t work = wheel_.expire(
         now, kWorkMax, [&](SlotIndex index) { on_timer(index, now, targets, output); });

@@ -93,7 +93,7 @@ struct SchedulerStats {
     std::uint64_t timed_out = 0;
     std::uint64_t not_sent = 0;
     std::uint64_t unreachable = 0;    // ended by an ICMP error
-    std::uint64_t forgotten = 0;      // the destination went away meanwhile
+    std::uint64_t forgotten = 0;      // by restart(), or the destination went away meanwhile
     std::uint64_t overflowed = 0;     // not started: transactions_max in flight
     std::uint64_t postponed = 0;      // not started: Target::wait
     std::uint64_t late = 0;           // replies to pings already judged
@@ -114,6 +114,10 @@ public:
     // New settings; pings in flight go by the new timers. A new interval or spread begins its
     // rounds anew. REQUIRES: set_targets() follows.
     void set_options(SchedulerOptions options, Micros now);
+
+    // Forgets the pings in flight and begins its rounds anew, the first one an interval from now;
+    // counters go on. REQUIRES: set_targets() follows.
+    void restart(Micros now);
 
     // RPC ping_active: while false no ping starts; those in flight go on and count.
     void set_active(bool active) noexcept { active_ = active; }

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <set>
 
 #include "cp/config.h"
@@ -64,6 +65,7 @@ struct ShellTest : ::testing::Test {
 
     asio::io_context io;
     Dispatcher dispatcher{model_options()};
+    std::unique_ptr<Dispatcher> next;
     std::vector<Sent> sent;
     std::set<std::string> silent;
     int batches = 0;
@@ -214,6 +216,39 @@ TEST_F(ShellTest, RunsTheCommandWhenADestinationGoesDown) {
     ASSERT_TRUE(dispatcher.set_state(1, "sip:127.0.61.1:5060", table::kDisabled));
     run_ms(100);
     EXPECT_EQ(prober.event_stats().started, 1U);
+    std::remove(command.c_str());
+}
+
+// As after a SIGHUP that changed an option of the model.
+TEST_F(ShellTest, CountersAndCommandsOutliveTheModel) {
+    std::string command = ::testing::TempDir() + "siplane-probe-model-XXXXXX";
+    const int file = ::mkstemp(command.data());
+    constexpr std::string_view kScript = "#!/bin/sh\nsleep 0.5\nexit 3\n";
+    ASSERT_EQ(::write(file, kScript.data(), kScript.size()), static_cast<ssize_t>(kScript.size()));
+    ASSERT_EQ(::fchmod(file, 0700), 0);
+    ::close(file);
+    ProberOptions settings = prober_settings();
+    settings.event_command = command;
+    load({kFirst});
+    prober.reconfigure(settings);
+    prober.start();
+    for (int turn = 0; turn < 100 && prober.event_stats().started == 0; ++turn) run_ms(10);
+    ASSERT_EQ(prober.event_stats().started, 1U);
+    const probe::SchedulerStats before = prober.stats();
+    EXPECT_GE(before.timed_out, 2U);
+
+    DispatcherOptions options = model_options();
+    options.probing_threshold = 1;
+    next = dispatcher.clone(options);
+    prober.follow(*next, settings);
+    ASSERT_TRUE(dispatcher.load({}, nullptr, true));  // what is left of it is not looked at
+    prober.start();
+    run_ms(1000);
+    EXPECT_EQ(prober.event_stats().started, 1U) << "still down";
+    EXPECT_EQ(prober.event_stats().bad_exit, 1U) << "waited for";
+    const probe::SchedulerStats& after = prober.stats();
+    EXPECT_GT(after.started, before.started + 2);
+    EXPECT_EQ(after.started, after.timed_out + after.forgotten + prober.in_flight());
     std::remove(command.c_str());
 }
 

@@ -352,6 +352,26 @@ TEST_F(ProberTest, IsBoundedInWorkACall) {
     EXPECT_EQ(calls, 3);
 }
 
+TEST_F(ProberTest, ARestartForgetsPingsAndKeepsCounters) {
+    begin(2);
+    run(12 * kSecond);
+    EXPECT_EQ(scheduler->in_flight(), 2U);
+    const test::SentPing ping = wire.sent[0];
+    wire.sent.clear();
+    scheduler->restart(wire.now);
+    scheduler->set_targets(std::vector<TargetId>{1, 2}, wire.now);
+    EXPECT_EQ(scheduler->in_flight(), 0U);
+    EXPECT_TRUE(answer(ping, "200 OK"));
+    run(21 * kSecond);
+    EXPECT_TRUE(wire.sent.empty()) << "no resend";
+    EXPECT_TRUE(wire.verdicts.empty());
+    run(22 * kSecond + 100 * kMillisecond);
+    EXPECT_EQ(wire.sent.size(), 2U) << "one interval after the restart";
+    EXPECT_EQ(scheduler->stats().started, 4U);
+    EXPECT_EQ(scheduler->stats().forgotten, 2U);
+    EXPECT_EQ(scheduler->stats().late, 1U);
+}
+
 TEST_F(ProberTest, NewSettingsTakeOver) {
     begin(1);
     run(10 * kSecond);
