@@ -136,6 +136,9 @@ void ApplianceParts::set_up_prober() {
         });
     prober->on_results = [this] { publisher->changed(Publisher::kState); };
     prober->on_change = [](const ProbedChange& change) { log_probed_change(change); };
+    prober->on_event_failure = [this](const EventFailure& failure) {
+        if (event_lines.take(Clock::now())) log_event_failure(failure);
+    };
     prober->set_active(ping_active != 0);
     hear_icmp();
 }

@@ -86,6 +86,7 @@ struct ApplianceParts {
     asio::posix::stream_descriptor slow_wake{io};  // readable: workers left frames for slow_path
 
     LineBudget change_lines{50};  // about states that commands changed
+    LineBudget event_lines{5};    // about event commands that failed
     std::int32_t ping_active = 1;
     std::uint64_t unclaimed = 0;  // datagrams on our sockets that nobody waited for
 

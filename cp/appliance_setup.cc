@@ -217,6 +217,15 @@ void log_probed_change(const ProbedChange& change) {
          {"code", std::to_string(change.verdict.code)}});
 }
 
+void log_event_failure(const EventFailure& failure) {
+    log(LogLevel::kWarning, "event_command.failed",
+        {{"command", failure.command},
+         {"event", failure.event.down ? "down" : "up"},
+         {"set", std::to_string(failure.event.setid)},
+         {"uri", failure.event.uri},
+         {"reason", failure.reason}});
+}
+
 void log_state_change(const StateChange& change, std::uint64_t generation) {
     log(LogLevel::kInfo, change_event(change.old_flags, change.new_flags),
         {{"set", std::to_string(change.setid)},

@@ -57,6 +57,7 @@ std::vector<PortStats> port_stats(const std::vector<PortConfig>& ports,
                                   const std::vector<io::DeviceStats>& devices);
 
 void log_probed_change(const ProbedChange& change);
+void log_event_failure(const EventFailure& failure);
 void log_state_change(const StateChange& change, std::uint64_t generation);
 void log_worker_counters(std::size_t worker, const core::CounterValues& counters);
 void log_slow_path_counters(const SlowPathCounters& counters, std::uint64_t unclaimed);

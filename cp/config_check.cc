@@ -1,10 +1,15 @@
 #include "cp/config_check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <set>
+#include <system_error>
 
 #include "cp/socket_text.h"
 #include "dp/base/limits.h"
@@ -187,6 +192,25 @@ void check_socket(const Config& config, const char* key, const std::string& text
     }
 }
 
+// What keeps a program from being run, by this user; empty: nothing seen from here.
+std::string program_problem(const std::string& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0) return std::generic_category().message(errno);
+    if (!S_ISREG(found.st_mode)) return "it is no file";
+    if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0) return "it is not executable";
+    return {};
+}
+
+// No error: calls pass without it, and a configuration is checked on other machines, too.
+void check_event_command(const DispatcherConfig& d, ConfigLog& log) {
+    if (d.event_command.empty()) return;
+    const std::string problem = program_problem(d.event_command);
+    if (problem.empty()) return;
+    log.warn(d.line, "dispatcher.event_command",
+             fmt::format("\"{}\" cannot be run: {}; it is the path of a program, without arguments",
+                         d.event_command, problem));
+}
+
 void check_dispatcher(Config& config, ConfigLog& log) {
     if (const auto program = table::PvarProgram::compile(config.dispatcher.hash_pvar); !program) {
         log.fail(config.dispatcher.line, "dispatcher.hash_pvar", program.error().message);
@@ -197,6 +221,7 @@ void check_dispatcher(Config& config, ConfigLog& log) {
         d.list_file.clear();
     }
     if (d.db_url.empty() && d.list_file.empty()) d.db_url = kDefaultDb;
+    check_event_command(d, log);
     check_socket(config, "dispatcher.ds_default_socket", d.ds_default_socket, log);
     check_socket(config, "dispatcher.ds_ping_socket", d.ds_ping_socket, log);
     if (!d.ds_default_sockname.empty() && !has_listener_name(config, d.ds_default_sockname)) {

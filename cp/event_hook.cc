@@ -12,7 +12,7 @@
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
-#include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -53,7 +53,8 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-std::optional<pid_t> spawn(const std::string& command, const DestinationEvent& event) {
+// The error of posix_spawn(), which is that of exec, too; 0: `pid` runs.
+int spawn(const std::string& command, const DestinationEvent& event, pid_t& pid) {
     const SpawnSettings settings;
     std::array<std::string, 6> words{command,
                                      event.down ? "down" : "up",
@@ -64,20 +65,27 @@ std::optional<pid_t> spawn(const std::string& command, const DestinationEvent& e
     std::array<char*, 7> arguments{};
     std::transform(words.begin(), words.end(), arguments.begin(),
                    [](std::string& word) { return word.data(); });
-    pid_t pid = 0;
-    if (posix_spawn(&pid, command.c_str(), settings.files(), settings.attributes(),
-                    arguments.data(), environ) != 0) {
-        return std::nullopt;
-    }
-    return pid;
+    return posix_spawn(&pid, command.c_str(), settings.files(), settings.attributes(),
+                       arguments.data(), environ);
+}
+
+// What is wrong with how a child ended; empty: nothing.
+std::string bad_end(int status, bool killed) {
+    if (killed) return "killed after " + std::to_string(EventHook::kRunMaxSeconds) + " s";
+    if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
+    if (WEXITSTATUS(status) == 0) return {};
+    return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
 }  // namespace
 
 struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
     struct Child {
-        pid_t pid;
+        pid_t pid = 0;
+        std::string command;
+        DestinationEvent event;
         Clock::time_point kill_at;
+        bool killed = false;
     };
 
     Impl(asio::io_context& io, std::string given) : command(std::move(given)), timer(io) {}
@@ -90,11 +98,21 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
         }
         for (; !waiting.empty() && running.size() < kRunningMax && starts < kStartsPerSecond;
              ++starts) {
-            const std::optional<pid_t> pid = spawn(command, waiting.front());
+            Child child{0, command, std::move(waiting.front()),
+                        now + std::chrono::seconds(kRunMaxSeconds)};
             waiting.pop_front();
-            ++(pid ? stats.started : stats.failed);
-            if (pid) running.push_back({*pid, now + std::chrono::seconds(kRunMaxSeconds)});
+            const int error = spawn(command, child.event, child.pid);
+            ++(error == 0 ? stats.started : stats.failed);
+            if (error == 0) {
+                running.push_back(std::move(child));
+            } else {
+                tell_failure(child, std::generic_category().message(error));
+            }
         }
+    }
+
+    void tell_failure(const Child& child, std::string reason) const {
+        if (tell) tell({child.command, child.event, std::move(reason)});
     }
 
     // Only our own children, each by its number: others in the process have theirs.
@@ -103,11 +121,16 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
         std::erase_if(running, [&](Child& child) {
             int status = 0;
             const pid_t ended = waitpid(child.pid, &status, WNOHANG);
-            if (ended == 0 && now >= child.kill_at) kill(child.pid, SIGKILL);
-            if (ended == child.pid && (!WIFEXITED(status) || WEXITSTATUS(status) != 0)) {
-                ++stats.bad_exit;
+            if (ended == 0 && now >= child.kill_at) {
+                child.killed = true;
+                kill(child.pid, SIGKILL);
             }
-            return ended != 0;
+            if (ended != child.pid) return ended != 0;
+            if (std::string reason = bad_end(status, child.killed); !reason.empty()) {
+                ++stats.bad_exit;
+                tell_failure(child, std::move(reason));
+            }
+            return true;
         });
     }
 
@@ -133,6 +156,7 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
     Clock::time_point second{};
     int starts = 0;  // since `second`
     EventHookStats stats;
+    std::function<void(const EventFailure&)> tell;
 };
 
 EventHook::EventHook(asio::io_context& io, std::string command)
@@ -141,6 +165,10 @@ EventHook::EventHook(asio::io_context& io, std::string command)
 EventHook::~EventHook() { impl_->timer.cancel(); }
 
 void EventHook::set_command(std::string command) { impl_->command = std::move(command); }
+
+void EventHook::on_failure(std::function<void(const EventFailure&)> tell) {
+    impl_->tell = std::move(tell);
+}
 
 void EventHook::run(DestinationEvent event) {
     if (impl_->command.empty()) return;

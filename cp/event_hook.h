@@ -12,9 +12,10 @@
 // counted); one that runs
 //          longer than kRunMaxSeconds is killed.
 // Threads: the control thread only. Cost: run() queues; starting one is a vfork.
-// Errors:  counted in EventHookStats.
+// Errors:  counted in EventHookStats, and told one by one.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,13 @@ struct DestinationEvent {
     std::int32_t setid = 0;
     std::string uri;
     std::string old_state, new_state;  // "TP", "IP"
+};
+
+// A run that did not end well.
+struct EventFailure {
+    const std::string& command;
+    const DestinationEvent& event;
+    std::string reason;  // "No such file or directory", "exit status 3", "signal 9"
 };
 
 struct EventHookStats {
@@ -51,6 +59,9 @@ public:
     ~EventHook();
 
     void set_command(std::string command);
+    // Called for each run that failed, from run() or the io_context: at most kStartsPerSecond times
+    // a second in the long run. REQUIRES: does not call run().
+    void on_failure(std::function<void(const EventFailure&)> tell);
     void run(DestinationEvent event);
     const EventHookStats& stats() const noexcept;
 

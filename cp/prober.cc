@@ -72,7 +72,11 @@ struct Prober::Impl final : probe::Targets, probe::Output {
           hook(io, std::move(options.event_command)),
           timer(io),
           scheduler(std::move(options.scheduler), secret, std::random_device{}(), now_us()),
-          latencies_choose(options.latencies_choose) {}
+          latencies_choose(options.latencies_choose) {
+        hook.on_failure([this](const EventFailure& failure) {
+            if (owner.on_event_failure) owner.on_event_failure(failure);
+        });
+    }
 
     bool find(probe::TargetId id, probe::Target& target) override {
         const Destination* found = dispatcher->find(table::DestinationId{id});

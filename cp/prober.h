@@ -58,6 +58,8 @@ public:
     std::function<void()> on_results;
     // Called for each change of state, for the log.
     std::function<void(const ProbedChange&)> on_change;
+    // Called for each run of the event command that failed, for the log.
+    std::function<void(const EventFailure&)> on_event_failure;
 
     // The first round starts one interval later; pings under way are forgotten.
     void start();

@@ -306,6 +306,38 @@ TEST(Config, Warnings) {
     EXPECT_EQ(config->dispatcher.list_file, "");
 }
 
+TEST(Config, AnEventCommandThatCannotBeRun) {
+    const std::string file = ::testing::TempDir() + "siplane-config-hook";
+    std::ofstream(file) << "#!/bin/sh\n";
+    const auto warnings = [](const std::string& command) {
+        const auto config =
+            parse("[dispatcher]\nlist_file = \"/z\"\nevent_command = \"" + command + "\"\n");
+        EXPECT_TRUE(config) << config.error().message;
+        return config ? config->warnings : std::vector<std::string>{};
+    };
+    struct Row {
+        std::string command;
+        const char* problem;
+    };
+    const Row rows[] = {
+        {"/nonexistent/hook", "No such file or directory"},
+        {"/bin/true down", "No such file or directory"},
+        {"/tmp", "it is no file"},
+        {file, "it is not executable"},
+    };
+    for (const Row& row : rows) {
+        const auto said = warnings(row.command);
+        ASSERT_EQ(said.size(), 1u) << row.command;
+        EXPECT_NE(said[0].find("dispatcher.event_command: \"" + row.command +
+                               "\" cannot be run: " + row.problem + "; "),
+                  std::string::npos)
+            << said[0];
+    }
+    EXPECT_TRUE(warnings("/bin/true").empty());
+    EXPECT_TRUE(warnings("").empty());
+    std::remove(file.c_str());
+}
+
 TEST(Config, EveryPrefixOfTheSampleIsSafe) {
     std::ifstream file(std::string(SIPLANE_SOURCE) + "/scripts/siplane.toml");
     std::ostringstream text;

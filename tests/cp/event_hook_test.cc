@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 namespace lb::cp {
 namespace {
@@ -82,6 +83,39 @@ TEST_F(EventHookTest, CountsWhatCannotBeStarted) {
     EXPECT_EQ(hook.stats().failed, 1U);
     EXPECT_EQ(hook.stats().started, 0U);
     io.run_for(milliseconds(100));
+}
+
+TEST_F(EventHookTest, TellsWhatFailed) {
+    struct Row {
+        const char* body;  // null: no program at all
+        const char* reason;
+    };
+    constexpr Row kRows[] = {
+        {"exit 0", ""},
+        {"exit 3", "exit status 3"},
+        {"kill -TERM $$", "signal 15"},
+        {nullptr, "No such file or directory"},
+    };
+    for (const Row& row : kRows) {
+        const std::string command =
+            row.body != nullptr ? script(row.body) : std::string(folder / "nothing-here");
+        EventHook hook(io, command);
+        std::vector<std::string> told;
+        hook.on_failure([&](const EventFailure& failure) {
+            EXPECT_EQ(failure.command, command);
+            EXPECT_EQ(failure.event.uri, "sip:a");
+            told.push_back(failure.reason);
+        });
+        hook.run({true, 1, "sip:a", "AP", "IP"});
+        hook.set_command("another");
+        io.restart();
+        io.run_for(milliseconds(2000));
+        if (*row.reason == '\0') {
+            EXPECT_TRUE(told.empty());
+        } else {
+            EXPECT_EQ(told, std::vector<std::string>{row.reason});
+        }
+    }
 }
 
 TEST_F(EventHookTest, WithoutACommandDoesNothing) {
