@@ -14,6 +14,7 @@
 #include "cp/socket_text.h"
 #include "dp/base/limits.h"
 #include "dp/table/pvar.h"
+#include "probe/reply_codes.h"
 
 namespace lb::cp {
 namespace {
@@ -222,6 +223,13 @@ void check_dispatcher(Config& config, ConfigLog& log) {
     }
     if (d.db_url.empty() && d.list_file.empty()) d.db_url = kDefaultDb;
     check_event_command(d, log);
+    if (const auto word = probe::ReplyCodes::first_ignored(d.ds_ping_reply_codes); !word.empty()) {
+        log.warn(
+            d.line, "dispatcher.ds_ping_reply_codes",
+            fmt::format("\"{}\" is ignored, as in Kamailio: code=100 to code=699 and class=1 to "
+                        "class=6 are known, with ';' between them",
+                        word));
+    }
     check_socket(config, "dispatcher.ds_default_socket", d.ds_default_socket, log);
     check_socket(config, "dispatcher.ds_ping_socket", d.ds_ping_socket, log);
     if (!d.ds_default_sockname.empty() && !has_listener_name(config, d.ds_default_sockname)) {

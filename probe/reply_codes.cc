@@ -27,16 +27,25 @@ ReplyCodes::ReplyCodes() noexcept { add(200, 100); }
 
 ReplyCodes ReplyCodes::parse(std::string_view text) noexcept {
     ReplyCodes codes;
-    text = text.substr(0, text.find(','));
-    while (!text.empty()) {
-        const std::size_t end = text.find(';');
-        const std::string_view field = text.substr(0, end);
-        if (const std::size_t equals = field.find('='); equals != std::string_view::npos) {
-            codes.add_field(trim(field.substr(0, equals)), trim(field.substr(equals + 1)));
-        }
-        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-    }
+    (void)codes.add_fields(text);
     return codes;
+}
+
+std::string_view ReplyCodes::first_ignored(std::string_view text) noexcept {
+    return ReplyCodes().add_fields(text);
+}
+
+std::string_view ReplyCodes::add_fields(std::string_view text) noexcept {
+    std::string_view ignored;
+    std::string_view rest = text.substr(0, text.find(','));
+    const std::string_view behind = text.substr(rest.size());
+    while (!rest.empty()) {
+        const std::size_t end = rest.find(';');
+        const std::string_view field = trim(rest.substr(0, end));
+        if (!field.empty() && !add_field(field) && ignored.empty()) ignored = field;
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    }
+    return ignored.empty() ? trim(behind) : ignored;
 }
 
 bool ReplyCodes::accepts(unsigned code) const noexcept {
@@ -47,11 +56,21 @@ void ReplyCodes::add(unsigned first, unsigned count) noexcept {
     for (unsigned code = first; code < first + count; ++code) accepted_[code] = true;
 }
 
-void ReplyCodes::add_field(std::string_view name, std::string_view value) noexcept {
-    const std::optional<unsigned> given = number(value);
-    if (!given) return;
-    if (name == "code" && *given >= 100 && *given < kCodesEnd) add(*given, 1);
-    if (name == "class" && *given >= 1 && *given <= 6) add(*given * 100, 100);
+bool ReplyCodes::add_field(std::string_view field) noexcept {
+    const std::size_t equals = field.find('=');
+    if (equals == std::string_view::npos) return false;
+    const std::string_view name = trim(field.substr(0, equals));
+    const std::optional<unsigned> given = number(trim(field.substr(equals + 1)));
+    if (!given) return false;
+    if (name == "code" && *given >= 100 && *given < kCodesEnd) {
+        add(*given, 1);
+        return true;
+    }
+    if (name == "class" && *given >= 1 && *given <= 6) {
+        add(*given * 100, 100);
+        return true;
+    }
+    return false;
 }
 
 }  // namespace lb::probe

@@ -17,13 +17,16 @@ public:
     // "class=3;code=404;code=500": code 100..699, class 1..6, in any order. Anything else between
     // two ';' is ignored, and a ',' ends the text, both as in Kamailio.
     static ReplyCodes parse(std::string_view text) noexcept;
+    // The first part of `text` that parse() ignores, for a warning; empty: none.
+    static std::string_view first_ignored(std::string_view text) noexcept;
 
     bool accepts(unsigned code) const noexcept;
 
 private:
     static constexpr unsigned kCodesEnd = 700;
     void add(unsigned first, unsigned count) noexcept;
-    void add_field(std::string_view name, std::string_view value) noexcept;
+    std::string_view add_fields(std::string_view text) noexcept;  // gives first_ignored()
+    bool add_field(std::string_view field) noexcept;
 
     std::bitset<kCodesEnd> accepted_;
 };

@@ -306,6 +306,20 @@ TEST(Config, Warnings) {
     EXPECT_EQ(config->dispatcher.list_file, "");
 }
 
+TEST(Config, ReplyCodesThatAreIgnored) {
+    const auto warnings = [](const std::string& codes) {
+        const auto config =
+            parse("[dispatcher]\nlist_file = \"/z\"\nds_ping_reply_codes = \"" + codes + "\"\n");
+        EXPECT_TRUE(config) << config.error().message;
+        return config ? config->warnings : std::vector<std::string>{};
+    };
+    EXPECT_TRUE(warnings("class=4;code=503").empty());
+    ASSERT_EQ(warnings("code=503;404").size(), 1u);
+    EXPECT_NE(warnings("code=503;404")[0].find(
+                  "dispatcher.ds_ping_reply_codes: \"404\" is ignored, as in Kamailio"),
+              std::string::npos);
+}
+
 TEST(Config, AnEventCommandThatCannotBeRun) {
     const std::string file = ::testing::TempDir() + "siplane-config-hook";
     std::ofstream(file) << "#!/bin/sh\n";
