@@ -164,7 +164,10 @@ EventHook::EventHook(asio::io_context& io, std::string command)
 
 EventHook::~EventHook() { impl_->timer.cancel(); }
 
-void EventHook::set_command(std::string command) { impl_->command = std::move(command); }
+void EventHook::set_command(std::string command) {
+    if (command.empty()) impl_->waiting.clear();
+    impl_->command = std::move(command);
+}
 
 void EventHook::on_failure(std::function<void(const EventFailure&)> tell) {
     impl_->tell = std::move(tell);
