@@ -202,6 +202,20 @@ TEST(Spread, OwnersAreSharedEvenlyAndStay) {
     EXPECT_EQ(spread->owner("noise", 7), 7U);
 }
 
+// With every key, also of Call-IDs that differ in a number only.
+TEST(Spread, NoKeyGivesAllCallsToOne) {
+    eal();
+    for (int key = 0; key < 500; ++key) {
+        const auto spread = io::Spread::create(2, 1).value();
+        int first = 0;
+        for (unsigned call = 0; call < 64; ++call)
+            first += spread->owner(message_of(call, 1), 9) == 0 ? 1 : 0;
+        // 40 %: this far off once in 10^8 keys.
+        EXPECT_GT(first, 5) << key;
+        EXPECT_LT(first, 49) << key;
+    }
+}
+
 TEST(Spread, WhoReceivesOwnsFewer) {
     eal();
     for (const unsigned workers : {2U, 3U, 6U, 8U}) {
