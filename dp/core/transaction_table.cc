@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "dp/base/address.h"
+
 namespace lb::core {
 namespace {
 
@@ -16,9 +18,11 @@ std::uint32_t seconds_of(std::uint64_t now_ms) noexcept {
 TransactionTable::TransactionTable(std::size_t entries)
     : entries_(std::bit_ceil(std::max(entries, kWays))) {}
 
-// The number is the output of a keyed hash: its bits are as good as random.
+// No two numbers are equal by more than chance, but those of branches that count up lie in a linear
+// space (text_hash()), and few bits of that may be fewer still.
 std::size_t TransactionTable::bucket_of(std::uint64_t transaction) const noexcept {
-    return (transaction & (entries_.size() / kWays - 1)) * kWays;
+    const std::uint64_t mixed = fold_product(transaction, 0x9e3779b97f4a7c15);
+    return (mixed & (entries_.size() / kWays - 1)) * kWays;
 }
 
 bool TransactionTable::find(std::uint64_t transaction, std::uint64_t now_ms,
