@@ -69,8 +69,9 @@ void list_request_edits(Context& context, const LooseRoute& route, const NextHop
     const bool force_rport = !via.has_rport() && must_force_rport(context, service.nat);
     const std::uint16_t via_port = via.port != 0 ? via.port : kSipPort;
     plan.usual = false;
-    plan.top.mac = branch_mac(
-        context, via.has_rport() || force_rport ? context.frame().source.port : via_port);
+    plan.top.mac =
+        branch_mac(context, *plan.top.in,
+                   via.has_rport() || force_rport ? context.frame().source.port : via_port);
     context.scratch.edits.clear();
     context.scratch.edits.insert_gap(message.header.data(), plan.top.size);
     add_via_edits(context, force_rport);

@@ -17,11 +17,12 @@ namespace lb::core {
 inline constexpr std::int32_t kMaxForwards = 70;
 
 // What says in the branch that replies have to go to that port at the source address, from the
-// listener that the request came to.
-inline std::uint64_t branch_mac(const Context& context, std::uint16_t port) noexcept {
+// listener `in` that the request came to.
+inline std::uint64_t branch_mac(const Context& context, const table::Listener& in,
+                                std::uint16_t port) noexcept {
     return sip::reply_mac(context.tables.secret, context.transaction,
                           context.frame().source.address, port) ^
-           context.entrance().listener->mark;
+           in.mark;
 }
 
 inline Parts parts_of(const sip::Message& message, bool pops_route) noexcept {
@@ -69,7 +70,7 @@ inline bool pops_one_route(const sip::Message& message, const LooseRoute& route)
     } else {
         if (must_force_rport(context, service.nat)) return false;
         plan.received = !host_is_source(context, via.host);
-        plan.top.mac = branch_mac(context, via.port != 0 ? via.port : kSipPort);
+        plan.top.mac = branch_mac(context, *plan.top.in, via.port != 0 ? via.port : kSipPort);
     }
     return hop.source_slot != table::Dispatch::kNotADestination ||
            contact_stays(context, service.nat);
@@ -87,7 +88,7 @@ inline std::uint64_t cookie_of(const Context& context) noexcept {
     // Long before they are written. What each of them is made of is known by now, so they take
     // their time together, and not the core's; what follows hangs on none of them.
     if (context.message().top_via.has_rport()) [[likely]]
-        plan.top.mac = branch_mac(context, context.frame().source.port);
+        plan.top.mac = branch_mac(context, *plan.top.in, context.frame().source.port);
     const bool routed = plan.top.record_route || plan.top.path;
     plan.top.cookie = routed ? cookie_of(context) : 0;
     plan.rport = RportText(context.frame().source.port);

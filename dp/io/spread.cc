@@ -58,8 +58,8 @@ Spread::~Spread() {
 unsigned Spread::owner(std::string_view message, unsigned self) const noexcept {
     const std::string_view call_id = sip::find_call_id(message);
     if (call_id.empty()) return self;
-    // Not text_hash(): of Call-IDs that count up it is linear, and with one key in fifty all of them
-    // have one owner.
+    // Not text_hash(): of Call-IDs that count up it is linear, and with one key in fifty all of
+    // them have one owner.
     return owners_[text_mac(key_, 0, call_id, "") >> 56];
 }
 
