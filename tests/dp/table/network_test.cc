@@ -172,7 +172,7 @@ NetworkState random_state(std::mt19937& random, std::size_t routes) {
 // in it; against a plain set.
 TEST(Network, OwnsWhatItsInterfacesHaveAndNothingElse) {
     std::mt19937 random(7);
-    for (const std::size_t count : {0, 1, 3, 20, 300}) {
+    for (const std::size_t count : {0U, 1U, 3U, 20U, 300U}) {
         NetworkState state;
         state.interfaces.resize(1);
         std::set<IpAddress> ours;
