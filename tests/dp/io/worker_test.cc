@@ -72,10 +72,10 @@ core::Verdict obey(net::Packet& packet, const table::Tables&, core::Scratch&) no
     }
 }
 
-// A transaction for each frame, all of them in one bucket.
+// A transaction for each frame.
 core::Verdict remember(net::Packet& packet, const table::Tables&, core::Scratch& scratch) noexcept {
     look(packet);
-    const std::uint64_t transaction = std::uint64_t{seen.frames} << 32;
+    const std::uint64_t transaction = seen.frames;
     scratch.state.transactions.store(transaction, table::DestinationId{1}, scratch.state.now_ms,
                                      32);
     return core::drop(DropReason::kBadSip);
@@ -146,7 +146,7 @@ TEST(Worker, EveryFrameHasHeadroomForTheLargestEdit) {
 TEST(Worker, CountsTheTransactionsThatItRemembersAndThoseThatItCannot) {
     const Frames input(20, sip_like(100, 'x'));
     seen = {};
-    PcapBench bench({{input}}, remember, 4095, 1024);
+    PcapBench bench({{input}}, remember, 4095, kTransactionsMin);  // one bucket
     bench.run();
     const core::CounterValues counts = bench.counters();
     EXPECT_EQ(counts.transactions, 8U) << "a bucket holds eight";
