@@ -164,8 +164,8 @@ void Explainer::Impl::choose(core::Context& context, const core::Way& way, Expla
 
     core::WorkerState& state = scratch->state;
     const core::Question question{
-        context.message(),  scratch->frame.source, context.transaction, context.dispatch(), *set,
-        selection.algorithm};
+        context.message(),   scratch->frame.source, context.transaction, context.dispatch(), *set,
+        selection.algorithm, selection.remember};
     const core::Choice choice = core::explain(question, state, cursors[set->id], out.trace,
                                               core::Detail::kLists, kExplainListMax);
     table::next_random(state.random);

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -315,8 +316,11 @@ int explain_file(const Command& command, const std::string& path) {
     bytes.resize(static_cast<std::size_t>(in.gcount()));
     auto oracle = make_oracle(command);
     if (!oracle) return complain(oracle.error().message);
-    return is_capture(bytes) ? explain_capture(command, **oracle, path)
-                             : explain_message(command, **oracle, path, bytes);
+    if (!is_capture(bytes)) return explain_message(command, **oracle, path, bytes);
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored))
+        return complain(path + ": a capture is read from a file only");  // more than once
+    return explain_capture(command, **oracle, path);
 }
 
 // Words that can be judged without a table: nothing if they are right.
@@ -343,8 +347,9 @@ std::string wrong_words(const Command& command) {
 
 void describe(CLI::App& app, Command& command) {
     OfflineSource& offline = command.offline;
-    app.add_option("file", command.files,
-                   "SIP messages (one a file) or captures (pcap, pcapng); - is standard input");
+    app.add_option(
+        "file", command.files,
+        "SIP messages (one a file) or captures (pcap, pcapng); - is a message on standard input");
     app.add_flag("--jsonl", command.lines, "The input is JSON lines; one JSON answer a line");
     app.add_flag("--json", command.json,
                  "The answer as JSON; of several files one object a line, each with its FILE");

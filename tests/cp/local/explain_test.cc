@@ -331,6 +331,50 @@ TEST(explain_capture, shows_the_spread) {
     EXPECT_EQ(answer.at("DESTINATIONS").size(), 2U);
 }
 
+// RFC 3261 16.10: it need not have the header field that led its INVITE.
+TEST(explain_capture, a_cancel_follows_an_invite_that_a_header_field_led) {
+    const test::RunFolder folder;
+    const std::string list = folder.write(
+        "list", "1 sip:198.51.100.9\n2 sip:198.51.100.1\n2 sip:198.51.100.2\n2 sip:198.51.100.3\n");
+    const std::string config = folder.write("c.toml", R"(
+secret_file = "/nonexistent/secret"
+[[port]]
+name = "edge"
+device = "net_null0"
+addresses = ["192.0.2.2/24"]
+[[service]]
+name = "public"
+set = 1
+[[service.rule]]
+header = "X-Gold"
+set = 2
+algorithm = "roundrobin"
+[dispatcher]
+list_file = ")" + list + "\"\n");
+    test::Frames frames;
+    for (int call = 0; call < 6; ++call) {
+        std::string text = invite("call" + std::to_string(call));
+        frames.push_back(frame_of(text.insert(text.find("Max-Forwards"), "X-Gold: yes\r\n")));
+        frames.push_back(frame_of(invite("call" + std::to_string(call), "CANCEL")));
+    }
+    const std::string path = folder.file("calls.pcap");
+    ASSERT_TRUE(test::write_pcap(path, frames));
+    const Ran ran = explain({"--config", config, "--json", path});
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    const json answer = json::parse(ran.out);
+    EXPECT_EQ(answer.at("DESTINATIONS").size(), 3U) << ran.out;
+    for (const json& one : answer.at("DESTINATIONS")) {
+        EXPECT_EQ(one.at("DEST").at("MESSAGES"), 4) << ran.out;
+        EXPECT_EQ(one.at("DEST").at("CALLS"), 2) << ran.out;
+    }
+    // Only a file can be read more than once.
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    const Ran piped = explain({"--config", config, "-"}, bytes);
+    EXPECT_EQ(piped.status, 1);
+    EXPECT_THAT(piped.err, HasSubstr("-: a capture is read from a file only"));
+}
+
 // A capture by `siplanectl trace` has each message twice: as it came and as it went.
 TEST(explain_capture, leaves_out_what_siplane_sent) {
     const Files files;
