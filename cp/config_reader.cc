@@ -130,15 +130,14 @@ void Section::take_mode(std::string_view key, std::uint32_t& out) {
     const toml::value<std::int64_t>* const number = node->as_integer();
     if (number == nullptr) return wrong(key, *node, kExpected);
     const std::int64_t value = number->get();
-    const bool octal = (number->flags() & toml::value_flags::format_as_octal) ==
-                       toml::value_flags::format_as_octal;
-    if (octal ? value <= kModeMost : is_plausible_mode(value)) {
+    const bool decimal = number->flags() == toml::value_flags::none;
+    const std::string digits = std::to_string(value);
+    const bool as_meant = decimal && parse_mode(digits).has_value();
+    if (decimal ? !as_meant && is_plausible_mode(value) : value <= kModeMost) {
         out = static_cast<std::uint32_t>(value);
         return;
     }
-    if (octal) return wrong(key, *node, kExpected);
-    const std::string digits = std::to_string(value);
-    const bool as_meant = parse_mode(digits).has_value();
+    if (!decimal) return wrong(key, *node, kExpected);
     fail(key, as_meant ? fmt::format("{0} is a decimal number: write 0o{0}, or \"0{0}\"", digits)
                        : fmt::format("{} is not {}", digits, kExpected));
 }

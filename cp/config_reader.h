@@ -61,7 +61,7 @@ public:
     // An array of strings, or one string.
     void take(std::string_view key, std::vector<std::string>& out);
     // Permissions of a file: octal (0o660), or text as chmod takes it ("0660"). Another number only
-    // if it can be nothing else: 432 is 0o660, but whoever writes 440 means 0o440.
+    // if it can be nothing else: 384 is 0o600, but whoever writes 440 means 0o440.
     void take_mode(std::string_view key, std::uint32_t& out);
     // One of `names`: its index.
     std::optional<std::size_t> choice(std::string_view key, std::vector<std::string_view> names);
