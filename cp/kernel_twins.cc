@@ -17,18 +17,17 @@ namespace {
 
 constexpr std::chrono::seconds kRetry{1};
 
-// REQUIRES: the twin is up.
+// All that the kernel takes; the first that it does not is the error. REQUIRES: the twin is up.
 Status configure(Netlink& netlink, const PortConfig& port) {
-    for (const Prefix& address : port.addresses) {
-        if (Status added = netlink.add_address(port.tap, address); !added) return added;
-    }
-    for (const IpAddress& gateway : port.gateway) {
-        if (Status added = netlink.add_gateway(port.tap, gateway); !added) return added;
-    }
-    for (const auto& [address, mac] : port.neighbors) {
-        if (Status added = netlink.add_neighbour(port.tap, address, mac); !added) return added;
-    }
-    return {};
+    Status first;
+    const auto note = [&](Status added) {
+        if (first && !added) first = std::move(added);
+    };
+    for (const Prefix& address : port.addresses) note(netlink.add_address(port.tap, address));
+    for (const IpAddress& gateway : port.gateway) note(netlink.add_gateway(port.tap, gateway));
+    for (const auto& [address, mac] : port.neighbors)
+        note(netlink.add_neighbour(port.tap, address, mac));
+    return first;
 }
 
 Status set_up(Netlink& netlink, const PortConfig& port) {

@@ -409,8 +409,31 @@ const NetlinkMirror::Neighbour* NetlinkMirror::find_neighbour(
 void NetlinkMirror::follow(const NetlinkMirror& before, bool lost) {
     risen_ = before.risen_;
     for (const auto& [index, link] : links_) {
-        if (is_up(index) && (lost || !before.is_up(index))) risen_.insert(link.interface);
+        if (is_up(index) && (!before.is_up(index) || (lost && lacks(index, before))))
+            risen_.insert(link.interface);
     }
+}
+
+// True if an address or a route of the device is gone.
+bool NetlinkMirror::lacks(unsigned device, const NetlinkMirror& before) const {
+    const auto addresses = [device](const NetlinkMirror& of) {
+        const auto found = of.addresses_.find(device);
+        return found == of.addresses_.end() ? std::set<Prefix>{} : found->second;
+    };
+    const std::set<Prefix> now = addresses(*this), then = addresses(before);
+    if (!std::includes(now.begin(), now.end(), then.begin(), then.end())) return true;
+    return std::any_of(before.routes_.begin(), before.routes_.end(), [&](const auto& entry) {
+        return before.has_route(entry.first, device) && !has_route(entry.first, device);
+    });
+}
+
+bool NetlinkMirror::has_route(const RouteKey& key, unsigned device) const {
+    const auto found = routes_.find(key);
+    if (found == routes_.end()) return false;
+    return std::any_of(found->second.begin(), found->second.end(), [device](const Paths& paths) {
+        return std::any_of(paths.begin(), paths.end(),
+                           [device](const Path& path) { return path.device == device; });
+    });
 }
 
 std::set<table::InterfaceIndex> NetlinkMirror::take_risen() { return std::exchange(risen_, {}); }

@@ -51,7 +51,7 @@ public:
     const Neighbour* find_neighbour(unsigned device, const IpAddress& address) const noexcept;
 
     // After a dump, of what was known before: those that came up meanwhile have risen. `lost`:
-    // notifications were lost, so any that is up may have been down in between.
+    // notifications were lost, so one that is up was down in between if it has less than before.
     void follow(const NetlinkMirror& before, bool lost);
     // Interfaces whose twin came up, since the last call.
     std::set<table::InterfaceIndex> take_risen();
@@ -103,6 +103,8 @@ private:
     void fill_route(const RouteKey& key, const Paths& paths, table::NetworkState& state) const;
     table::InterfaceIndex twin_named(const std::string& name) const noexcept;
     bool is_up(unsigned device) const noexcept;
+    bool lacks(unsigned device, const NetlinkMirror& before) const;
+    bool has_route(const RouteKey& key, unsigned device) const;
     bool concerns_tables(const Paths& paths) const noexcept;
 
     std::vector<Twin> twins_;

@@ -118,6 +118,20 @@ TEST_F(KernelTwinsTest, AlsoWhereTheNotificationsWereLost) {
     expect_as_configured();
 }
 
+// Unless it may have gone down and up: then it lacks more than before.
+TEST_F(KernelTwinsTest, LostNotificationsAloneGiveNothingBack) {
+    ASSERT_TRUE(shell("ip route del default"));
+    run();
+    int tiny = 2048;
+    ASSERT_EQ(::setsockopt(netlink_sockets().at(0), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
+    ASSERT_TRUE(
+        shell("for i in $(seq 1 200); do echo route add 10.201.$i.0/24 via 10.77.0.2; done"
+              " | ip -batch -"));
+    run();
+    EXPECT_EQ(gateway("10.201.200.1"), *IpAddress::parse("10.77.0.2")) << "all was read again";
+    EXPECT_TRUE(gateway("192.0.2.1").is_none());
+}
+
 TEST_F(KernelTwinsTest, WhatWasTakenFromATwinThatIsUpStaysAway) {
     ASSERT_TRUE(shell("ip route del default && ip link set ktt0 mtu 1400"));
     run();
