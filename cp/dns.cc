@@ -118,7 +118,7 @@ struct Dns::Impl {
     DnsOptions options;
     std::unordered_map<std::string, Answer> answers;
     std::map<std::string, std::shared_ptr<Lookup>> lookups;
-    std::size_t names_of_load = 0;  // what the last resolve_now() asked for has room in any case
+    std::size_t names_of_load = 0;  // the most that one resolve_now() asked for: they have room
     std::uint64_t questions = 0;
     Clock::time_point last_expiry = Clock::now();
     bool closing = false;
@@ -201,7 +201,7 @@ void Dns::resolve(const DnsName& name, Done done) {
 
 void Dns::resolve_now(const std::vector<DnsName>& names, std::chrono::milliseconds limit) {
     const auto deadline = Clock::now() + limit;
-    impl_->names_of_load = names.size();
+    impl_->names_of_load = std::max(impl_->names_of_load, names.size());
     const std::size_t together = std::min(kTogether, impl_->options.questions_max);
     for (const DnsName& name : names) {
         if (find(name) != nullptr) continue;

@@ -72,7 +72,7 @@ public:
 
     // The same for a moment in which nothing else may happen (table load): asks for all names at
     // once and waits until each is answered or `limit` has passed. find() then gives the answers:
-    // until the next call the cache has room for so many beside DnsOptions::answers_max.
+    // from then on the cache has room for so many beside DnsOptions::answers_max.
     void resolve_now(const std::vector<DnsName>& names, std::chrono::milliseconds limit);
 
     // True if nothing is known now, because no server has said anything: not that the name does not

@@ -28,7 +28,7 @@ std::vector<DnsName> names_of(std::span<const DestinationUri> uris, bool service
 }
 
 Result<std::vector<Endpoint>> unresolved(const std::string& host) {
-    return failed(Errc::kNotFound, "host " + host + " does not resolve");
+    return failed(Errc::kNotFound, "host " + host + " is not known to the name servers");
 }
 
 }  // namespace
