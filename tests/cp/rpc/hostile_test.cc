@@ -73,10 +73,13 @@ std::chrono::milliseconds wait_for_list(const RpcLab& lab, std::size_t destinati
     return best;
 }
 
-// Sanitizers slow a server with no other client, too: then it is a few times what that takes.
-std::chrono::milliseconds wait_allowed(const RpcLab& lab, std::size_t destinations) {
-    return std::max(std::chrono::milliseconds(100), 10 * wait_for_list(lab, destinations));
-}
+// A turn has eight lists for each of the 30 who ask and never read: some 10 ms of work, and ten
+// times that under a sanitizer, where a neighbour on the machine doubles it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::int64_t kAllowedMs = 500;
+#else
+constexpr std::int64_t kAllowedMs = 100;
+#endif
 
 // Whatever goes wrong: it takes turns in going wrong.
 void misbehave(const rpc::Fd& fd, unsigned kind, std::mt19937& random) {
@@ -112,7 +115,6 @@ void misbehave(const rpc::Fd& fd, unsigned kind, std::mt19937& random) {
 TEST(HostileClients, DoNotHoldUpTheOthers) {
     constexpr std::size_t kDestinations = 100;
     RpcLab lab(LabOptions{}, "", rows(kDestinations));
-    const auto allowed = wait_allowed(lab, kDestinations).count();
     std::mt19937 random(1);
     std::vector<rpc::Fd> bad;
     for (unsigned i = 0; i < 200; ++i) {
@@ -120,16 +122,16 @@ TEST(HostileClients, DoNotHoldUpTheOthers) {
             lab, i % 2 == 0 ? rpc::SocketName::Kind::kUnixStream : rpc::SocketName::Kind::kTcp));
         misbehave(bad.back(), i, random);
         if (i % 10 != 9) continue;
-        EXPECT_LT(wait_for_list(lab, kDestinations).count(), allowed) << i;
+        EXPECT_LT(wait_for_list(lab, kDestinations).count(), kAllowedMs) << i;
     }
     for (int i = 0; i < 20; ++i) {
-        EXPECT_LT(wait_for_list(lab, kDestinations).count(), allowed) << "with all of them there";
+        EXPECT_LT(wait_for_list(lab, kDestinations).count(), kAllowedMs)
+            << "with all of them there";
     }
 }
 
 TEST(HostileClients, DatagramGarbageIsAnsweredOrDropped) {
     RpcLab lab(LabOptions{}, "", rows(3));
-    const auto allowed = wait_allowed(lab, 3).count();
     std::mt19937 random(3);
     rpc::SocketName name;
     name.kind = rpc::SocketName::Kind::kUdp;
@@ -143,7 +145,7 @@ TEST(HostileClients, DatagramGarbageIsAnsweredOrDropped) {
         for (char& c : garbage) c = static_cast<char>(random());
         send(*socket, garbage);
     }
-    EXPECT_LT(wait_for_list(lab, 3).count(), allowed);
+    EXPECT_LT(wait_for_list(lab, 3).count(), kAllowedMs);
 }
 
 TEST(HostileClients, ConnectionsStayBounded) {
