@@ -120,6 +120,8 @@ struct DispatcherConfig {
     std::int32_t ds_dns_interval = 600;
     std::int32_t ds_dns_ttl = 0;
     bool ds_dns_match_all = false;
+    // Names without a port by NAPTR and SRV, too.
+    bool asks_services() const noexcept { return (ds_dns_mode & 8) != 0; }
 
     int line = 0;  // in the file, for messages
 };

@@ -14,12 +14,6 @@
 namespace lb::cp {
 namespace {
 
-constexpr std::uint32_t kDnsServices = 8;  // ds_dns_mode: NAPTR and SRV too
-
-bool asks_services(const DispatcherConfig& config) noexcept {
-    return (config.ds_dns_mode & kDnsServices) != 0;
-}
-
 std::vector<DnsName> names_of(std::span<const DestinationUri> uris, bool services) {
     std::vector<DnsName> names;
     names.reserve(uris.size());
@@ -70,15 +64,15 @@ Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
     Known known;
     const auto ask_together = [&](std::span<const DestinationUri> uris) {
         known.learn(dispatcher);
-        const std::vector<DnsName> names = names_of(uris, asks_services(config));
+        const std::vector<DnsName> names = names_of(uris, config.asks_services());
         const bool all_known = std::all_of(names.begin(), names.end(), [&](const DnsName& name) {
             return dns_.find(name) != nullptr || known.has(name.host, name.port);
         });
         dns_.resolve_now(names,
                          all_known ? std::min(kKnownNamesLimit, names_limit_) : names_limit_);
     };
-    auto report =
-        dispatcher.load(*rows, loading(known, asks_services(config)), all_or_nothing, ask_together);
+    auto report = dispatcher.load(*rows, loading(known, config.asks_services()), all_or_nothing,
+                                  ask_together);
     if (!report) return report;
     for (const std::string& name : known.taken()) {
         report->warnings.push_back("no name server answers for " + name + ": keeps its addresses");
@@ -106,7 +100,7 @@ Resolver TableSource::loading(Known& known, bool services) {
 }
 
 Resolver TableSource::resolver(const DispatcherConfig& config) {
-    return [this, services = asks_services(config)](
+    return [this, services = config.asks_services()](
                const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
         const std::string host = uri.literal ? uri.literal->text() : uri.host;
         const DnsName name{host, uri.port, services};
@@ -129,7 +123,7 @@ void TableSource::refresh(const DispatcherConfig& config, std::function<Dispatch
         }
     }
     while (asking_ < kRefreshTogether && !stale_.empty()) {
-        refresh_next(asks_services(config), find, changed);
+        refresh_next(config.asks_services(), find, changed);
     }
 }
 

@@ -27,7 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kNamedMax = 5;       // neighbours and the like that are named one by one
 constexpr std::size_t kRowsNamedMax = 20;  // rows, as a reload's log has them
-constexpr std::uint32_t kDnsServices = 8;  // ds_dns_mode: NAPTR and SRV too
 
 enum class Grade : std::uint8_t { kOk, kWarn, kBad };
 
@@ -203,7 +202,7 @@ Result<RowTable> check_table(const Config& config, Findings& out) {
         return rows;
     }
     Dispatcher model(dispatcher_options(config));
-    NameCheck names((from.ds_dns_mode & kDnsServices) != 0);
+    NameCheck names(from.asks_services());
     const auto report = model.load(
         *rows, [&](const DestinationUri& uri) { return names.look_up(uri); }, false);
     if (!report) {
