@@ -267,6 +267,7 @@ Stats Appliance::stats() const {
     }
     out.ports = port_stats(parts.config.ports, parts.data_plane->device_stats());
     if (parts.calls != nullptr) out.calls = {parts.calls->calls(), parts.calls->refused()};
+    out.path_mtus_learned = parts.data_plane->path_mtus_learned();
     out.generation = parts.publisher->tables().generation;
     out.tables_bytes = parts.publisher->memory_bytes();
     return out;

@@ -37,7 +37,8 @@ struct CallCounts {
 struct Stats {
     std::vector<core::CounterValues> workers;
     std::vector<PortStats> ports;
-    CallCounts calls;  // zero without ds_hash_size
+    CallCounts calls;                     // zero without ds_hash_size
+    std::uint64_t path_mtus_learned = 0;  // messages of IPv6 routers (dp/core/path_mtus.h)
     std::uint64_t generation = 0;
     std::size_t tables_bytes = 0;
 };

@@ -116,6 +116,13 @@ void add_workers(Page& page, const Stats& stats) {
     }
 }
 
+void add_path_mtus(Page& page, const Stats& stats) {
+    page.counter("siplane_path_mtu_messages_total",
+                 "Packet Too Big from IPv6 routers about messages of ours: larger ones to those "
+                 "targets go in fragments for ten minutes.")
+        .add({}, stats.path_mtus_learned);
+}
+
 void add_drops(Page& page, const Stats& stats) {
     auto family = page.counter(
         "siplane_frames_dropped_total",
@@ -330,6 +337,7 @@ std::string metrics_text(const Report& report) {
     Page page;
     add_daemon(page, report);
     add_workers(page, report.stats);
+    add_path_mtus(page, report.stats);
     add_drops(page, report.stats);
     add_ports(page, report.stats);
     add_slow_path(page, report);

@@ -11,6 +11,7 @@
 #include "dp/core/peer.h"
 #include "dp/core/rewrite_usual.h"
 #include "dp/core/send.h"
+#include "dp/net/packet_too_big.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 #include "dp/sip/reply.h"
@@ -277,6 +278,16 @@ bool is_for_us(const table::Network& network, const table::Port& port,
     return is_same(frame.target_mac, port.mac) && network.owns(frame.target.address);
 }
 
+// A router tells of a datagram of a listener that was too large for its way.
+[[gnu::cold]] void hear_packet_too_big(Context& context) noexcept {
+    net::PacketTooBig about;
+    if (context.scratch.path_mtus == nullptr ||
+        !net::read_packet_too_big(context.packet, context.frame(), about) ||
+        context.dispatch().find_listener(about.source) == table::kNoListener)
+        return;
+    context.scratch.path_mtus->learn(about.target.address, about.mtu, context.scratch.state.now_ms);
+}
+
 // Finds listener and interface of what comes in by a listener's own interface, as nearly all does.
 // False says nothing.
 [[gnu::always_inline]] inline bool enters_by_door(Context& context) noexcept {
@@ -302,6 +313,7 @@ bool is_for_us(const table::Network& network, const table::Port& port,
     const Verdict punt{Action::kPunt, DropReason::kInternal, context.interface};
     if (!is_for_us(network, port, frame)) return punt;
     if (!frame.is_udp) {
+        if (frame.protocol == net::kProtocolIcmpv6) hear_packet_too_big(context);  // as the kernel
         // A fragment's ports are unknown; it comes back once, whole.
         return frame.is_fragment && frame.protocol == net::kProtocolUdp
                    ? Verdict{Action::kReassemble, DropReason::kInternal, context.interface}

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "dp/base/limits.h"
+#include "dp/core/path_mtus.h"
 #include "dp/core/verdict.h"
 #include "dp/core/worker_state.h"
 #include "dp/net/frame.h"
@@ -56,7 +57,8 @@ struct Scratch {
     std::uint32_t datagram_id_step = 1;
     std::uint32_t next_datagram_id() noexcept { return datagram_id += datagram_id_step; }
     net::ChecksumMode checksum_mode = net::ChecksumMode::kSoftware;
-    std::string_view unresolved;  // after kResolve: "host[:port]" as in the URI, within the frame
+    PathMtus* path_mtus = nullptr;  // of all workers; null: what routers say is not heard
+    std::string_view unresolved;    // after kResolve: "host[:port]" as in the URI, within the frame
 };
 
 // REQUIRES: packet.bytes() is one received frame, contiguous; headroom >= kEditGrowthMax + 18 and

@@ -75,6 +75,7 @@ struct DataPlane::Impl {
     std::unique_ptr<SlowPath> slow_path;
     std::unique_ptr<Spread> spread;  // null: not wanted, or one worker
     std::unique_ptr<Tracing> tracing;
+    core::PathMtus path_mtus;
     std::vector<Port> ports;
     std::vector<std::optional<Tap>> twins;
     std::vector<std::unique_ptr<Worker>> workers;
@@ -165,6 +166,7 @@ Devices DataPlane::Impl::shared() {
     for (std::optional<Tap>& twin : twins) devices.twins.push_back(twin ? &*twin : nullptr);
     devices.slow_path = slow_path.get();
     devices.spread = spread.get();
+    devices.path_mtus = &path_mtus;
     devices.traces = &tracing->sessions();
     devices.frames = &*frames;
     devices.jumbos = &*jumbos;
@@ -261,6 +263,7 @@ std::vector<DeviceStats> DataPlane::device_stats() const {
     return all;
 }
 
+std::uint64_t DataPlane::path_mtus_learned() const noexcept { return impl_->path_mtus.learned(); }
 SlowPath& DataPlane::slow_path() noexcept { return *impl_->slow_path; }
 Tracing& DataPlane::tracing() noexcept { return *impl_->tracing; }
 

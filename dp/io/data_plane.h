@@ -72,6 +72,7 @@ public:
     std::size_t workers() const noexcept;
     core::CounterValues counters(std::size_t worker) const noexcept;  // zero before start()
     core::TrafficValues traffic(std::uint32_t slot) const noexcept;   // of all workers
+    std::uint64_t path_mtus_learned() const noexcept;                 // core::PathMtus::learned()
     std::vector<DeviceStats> device_stats() const;
     SlowPath& slow_path() noexcept;
     Tracing& tracing() noexcept;

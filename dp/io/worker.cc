@@ -189,7 +189,10 @@ inline void Worker::Impl::transmit(rte_mbuf* mbuf, net::Packet& packet, table::I
         if (packet.unsummed_udp != 0) net::complete_checksums(packet);
         return transmit_fragments(mbuf, packet, interface, kind);
     }
-    if (packet.unsummed_udp == 0) return buffer->add(mbuf, {kind}, counts);
+    if (packet.unsummed_udp == 0) [[unlikely]] {
+        if (packet.path_mtu != 0) return transmit_fragments(mbuf, packet, interface, kind);
+        return buffer->add(mbuf, {kind}, counts);
+    }
     if (scratch.checksum_mode == net::ChecksumMode::kOffload) {
         ask_for_checksums(mbuf, interface.vlan != net::kNoVlan);
         return buffer->add(mbuf, {kind}, counts);
@@ -434,6 +437,7 @@ Result<std::unique_ptr<Worker>> Worker::create(const WorkerConfig& config, const
     if (devices.spread != nullptr) devices.spread->attach(config.index, impl->sleeper);
     impl->scratch.state.worker = config.index;
     impl->scratch.state.traffic.reserve(kTrafficSlotsMax);
+    impl->scratch.path_mtus = devices.path_mtus;
     impl->scratch.state.random ^= rte_rand();
     const auto start = static_cast<std::uint32_t>(rte_rand());
     impl->scratch.datagram_id = start - start % config.workers + config.index;

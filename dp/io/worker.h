@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "dp/core/counters.h"
+#include "dp/core/path_mtus.h"
 #include "dp/core/route.h"
 #include "dp/io/mbuf_pool.h"
 #include "dp/io/port.h"
@@ -46,6 +47,7 @@ struct Devices {
     SlowPath* slow_path = nullptr;  // null: such frames are dropped
     const table::Snapshot<TraceSession>* traces = nullptr;  // null: nobody follows messages
     Spread* spread = nullptr;                               // null: a worker keeps what it receives
+    core::PathMtus* path_mtus = nullptr;                    // null: nobody listens to routers
     const MbufPool* frames = nullptr;
     const MbufPool* jumbos = nullptr;
 };

@@ -31,6 +31,9 @@ struct Packet {
     // Of a frame to send: offset of the UDP header whose checksum is not whole yet (ChecksumMode in
     // frame.h); 0: nothing is left to do.
     std::uint16_t unsummed_udp = 0;
+    // Of a frame to send whose checksum is whole: the MTU of its path if that is known to be less
+    // than the link's; 0: it is not.
+    std::uint16_t path_mtu = 0;
 
     Bytes bytes() noexcept { return {data, length}; }
     ConstBytes bytes() const noexcept { return {data, length}; }

@@ -5,6 +5,9 @@
       the server is a stub on a raw socket, for frames with a VLAN tag: calls, its BYE comes by the Record-Route
   wire_calls.py large CLIENT_NAMESPACE CLIENT APPLIANCE PORT SERVER_NAMESPACE SERVER SERVER_PORT
       an INVITE of 4,000 bytes and a reply of 3,000, both whole at the other end, and both in fragments before
+  wire_calls.py narrow CLIENT_NAMESPACE CLIENT APPLIANCE PORT FAR_NAMESPACE FAR FAR_PORT
+      INVITEs of 1,400 bytes to a server behind a router whose next link takes less: the first one is lost there, and
+      the router says so; repeated, as a caller does, it comes in fragments, and so do those that follow
 """
 import select
 import socket
@@ -162,8 +165,36 @@ def large(client_namespace, client, appliance, port, server_namespace, server_ad
     print(f"5 INVITEs of 4000 bytes and their replies; reassembled at server and phone: {grown}")
 
 
+def narrow(client_namespace, client, appliance, port, far_namespace, far_address, far_port):
+    phone = Agent(client_namespace, client, 7300)
+    server = Agent(far_namespace, far_address, int(far_port))
+    before = counter(far_namespace, "ReasmOKs")
+    sent = 0
+    for number in range(5):
+        call = Call(phone)
+        contact = [("Contact", f"<sip:alice@{phone.host_port}>")]
+        bare = len(call.request("INVITE", more=contact, body="x" * 1000)) - 1000
+        text = call.request("INVITE", more=contact, body="x" * (1400 - bare))
+        request = None
+        for _ in range(4):
+            phone.send(text, (appliance, int(port)))
+            sent += 1
+            try:
+                request = server.receive(0.5)
+                break
+            except AssertionError:
+                continue
+        assert request, f"INVITE {number} did not arrive, sent {sent} times in all"
+        answer(server, request, "486 Busy Here", "s")
+        phone.expect("SIP/2.0 486")
+    reassembled = counter(far_namespace, "ReasmOKs") - before
+    assert reassembled == 5, f"{reassembled} of 5 came in fragments"
+    assert sent == 6, f"5 INVITEs had to be sent {sent} times: one is lost until the router has said so"
+    print("5 INVITEs of 1400 bytes by a link of 1300: one was repeated, all came in fragments")
+
+
 if __name__ == "__main__":
     try:
-        {"vlan": vlan, "large": large}[sys.argv[1]](*sys.argv[2:])
+        {"vlan": vlan, "large": large, "narrow": narrow}[sys.argv[1]](*sys.argv[2:])
     except AssertionError as error:
         sys.exit(f"{error}")

@@ -8,6 +8,7 @@
 #include "dp/net/checksum.h"
 #include "dp/net/fragment.h"
 #include "dp/net/frame.h"
+#include "dp/net/packet_too_big.h"
 #include "dp/net/reassembly.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/frames.h"
@@ -25,6 +26,7 @@ enum Flags : std::uint8_t {
     kFixIpChecksum = 1,  // else hardly any mutated frame would get past it
     kVouched = 2,        // as if the device had verified the UDP checksum
     kStrippedVlan = 4,
+    kFixIcmpChecksum = 8,
     kLater = 16,  // a second passes
 };
 
@@ -36,6 +38,19 @@ void fix_ip_checksum(Octets& frame) {
     store_be16(&frame[ip + 10], 0);
     const std::uint16_t sum = slow_sum(ConstBytes(frame).subspan(ip, header));
     store_be16(&frame[ip + 10], static_cast<std::uint16_t>(~sum));
+}
+
+// Of ICMPv6 right behind the IPv6 header of a frame without a tag.
+void fix_icmp_checksum(Octets& frame) {
+    constexpr std::size_t kIp = 14, kIcmp = kIp + 40;
+    if (frame.size() < kIcmp + 8) return;
+    const std::size_t size = load_be16(&frame[kIp + 4]);
+    if (size < 8 || frame.size() < kIcmp + size) return;
+    store_be16(&frame[kIcmp + 2], 0);
+    const std::uint16_t sum = slow_upper_sum(IpAddress::from_ipv6(&frame[kIp + 8]),
+                                             IpAddress::from_ipv6(&frame[kIp + 24]), 58,
+                                             ConstBytes(frame).subspan(kIcmp, size));
+    store_be16(&frame[kIcmp + 2], static_cast<std::uint16_t>(~sum));
 }
 
 bool lies_within(const void* at, std::size_t size, const Packet& packet) {
@@ -120,6 +135,7 @@ struct Session {
 
     void feed(Octets octets, std::uint8_t flags) {
         if ((flags & kFixIpChecksum) != 0) fix_ip_checksum(octets);
+        if ((flags & kFixIcmpChecksum) != 0) fix_icmp_checksum(octets);
         Packet packet = packet_of(octets);
         if ((flags & kVouched) != 0) packet.udp_checksum = net::Checksum::kGood;
         if ((flags & kStrippedVlan) != 0) packet.vlan = 5;
@@ -129,6 +145,11 @@ struct Session {
         check_view(packet, frame);
         if (error == FrameError::kNone && frame.is_fragment) add_fragment(packet, frame);
         if (error == FrameError::kNone && frame.is_udp) round_trip(packet);
+        net::PacketTooBig about;
+        if (error == FrameError::kNone && net::read_packet_too_big(packet, frame, about)) {
+            FUZZ_CHECK(about.mtu >= net::kIpv6MtuMin);
+            FUZZ_CHECK(about.source.address.is_ipv6() && about.target.address.is_ipv6());
+        }
         const std::uint32_t expired = reassembler->expire(now_ms);
         FUZZ_CHECK(reassembler->held_fragments() + expired == held);
         held -= expired;
@@ -169,6 +190,15 @@ std::vector<std::string> fuzz_seeds() {
         spec.extensions.clear();
         spec.ip_options.clear();
         seeds.push_back(record(kFixIpChecksum | kVouched, udp_frame(spec, Octets(600, 'y'))));
+    }
+    FrameSpec ours;
+    ours.source = "2001:db8::1";
+    ours.target = "2001:db8::2";
+    for (const bool in_pieces : {false, true}) {
+        const Octets udp = udp_datagram(ours, Octets(300, 'z'));
+        const Octets sent = ip_frame(ours, udp, 0, in_pieces, in_pieces);
+        seeds.push_back(
+            record(kFixIcmpChecksum, packet_too_big(ours, 1400, ConstBytes(sent).subspan(14))));
     }
     return seeds;
 }

@@ -3,6 +3,7 @@
 // Builds frames by hand, field by field, for tests of what reads and writes them. Independent of
 // dp/net's own writer on purpose.
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -131,6 +132,20 @@ inline Octets ip_frame(const FrameSpec& spec, ConstBytes ip_payload, std::size_t
     put(frame, ip_payload);
     frame.resize(frame.size() + spec.padding, 0xee);
     return frame;
+}
+
+// What a router at `spec.source` says of the packet in `sent`, of which it gives no more than IPv6
+// lets it (RFC 4443 2.4). `spec` is the router's own packet, to the sender of that one.
+inline Octets packet_too_big(FrameSpec spec, std::uint32_t mtu, ConstBytes sent) {
+    Octets icmp{2, 0, 0, 0};
+    put16(icmp, mtu >> 16);
+    put16(icmp, mtu & 0xffff);
+    put(icmp, sent.first(std::min<std::size_t>(sent.size(), 1280 - 40 - icmp.size())));
+    spec.protocol = 58;
+    store_be16(&icmp[2],
+               static_cast<std::uint16_t>(~slow_upper_sum(
+                   *IpAddress::parse(spec.source), *IpAddress::parse(spec.target), 58, icmp)));
+    return ip_frame(spec, icmp);
 }
 
 inline Octets udp_frame(const FrameSpec& spec, ConstBytes payload) {

@@ -2,16 +2,23 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
+#include "dp/net/packet_too_big.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
 #include "tests/support/appliance.h"
+#include "tests/support/frames.h"
 
 namespace lb::core {
 namespace {
 
 using test::Appliance;
+using test::FrameBuffer;
+using test::FrameSpec;
+using test::kApplianceMac;
+using test::Octets;
 using test::Outcome;
 
 constexpr std::string_view kClient = "10.77.0.9:5060";
@@ -241,6 +248,72 @@ TEST_F(RouteTest, LargeMessagesMayBeCutBehindAGateway) {
     const Outcome sent =
         appliance.receive(kClient, kService, invite("X: " + std::string(1400, 'x') + "\r\n"));
     EXPECT_EQ(sent.ip_id, 1);
+}
+
+// Over IPv6 a router says so, and from then on it is cut here: for that target, by all workers.
+TEST_F(RouteTest, LargeMessagesFollowWhatRoutersSayOverIpv6) {
+    constexpr const char* kFar = "[2001:db8:2::7]:5060";
+    appliance.network.routes.push_back(
+        {*Prefix::parse("2001:db8::/32"), 0, *IpAddress::parse("fd77::102"), 0});
+    appliance.add_neighbour("fd77::102");
+    appliance.dispatch.sets.clear();
+    appliance.add_set(1, {kFar});
+    appliance.add_set(2, {"[fd77::103]:5060"});
+    appliance.add_neighbour("fd77::103");
+    appliance.build();
+    core::PathMtus paths;
+    appliance.scratch->path_mtus = &paths;
+
+    // The MTU that route() found for an INVITE of this many bytes of UDP payload more or less.
+    const auto mtu_for = [&](std::size_t padding, std::size_t& payload) {
+        FrameBuffer frame(test::at("[fd77::9]:5060"), test::at("[fd77::1]:5060"),
+                          invite("X: " + std::string(padding, 'x') + "\r\n"));
+        const Outcome sent = appliance.receive(frame);
+        EXPECT_EQ(sent.verdict.action, Action::kForward);
+        payload = sent.text.size();
+        return frame.packet.path_mtu;
+    };
+    const auto hear = [&](const char* sender, std::uint16_t port, const char* target) {
+        FrameSpec sent;
+        sent.source = sender;
+        sent.source_port = port;
+        sent.target = target;
+        const Octets packet = test::udp_frame(sent, Octets(1400, 'x'));
+        FrameSpec router;
+        router.source = "2001:db8:1::1";
+        router.target = "fd77::1";
+        Octets octets = test::packet_too_big(router, 1400, ConstBytes(packet).subspan(14));
+        std::copy_n(kApplianceMac.bytes.begin(), 6, octets.begin());
+        net::Packet heard = test::packet_of(octets);
+        // The kernel hears it too.
+        EXPECT_EQ(core::route(heard, appliance.tables, *appliance.scratch).action, Action::kPunt);
+    };
+
+    std::size_t payload = 0;
+    EXPECT_EQ(mtu_for(1000, payload), 0);
+    hear("fd77::1", 5999, "2001:db8:2::7");  // no listener of ours
+    hear("fd77::5", 5060, "2001:db8:2::7");  // nor this
+    EXPECT_EQ(paths.learned(), 0U);
+    hear("fd77::1", 5060, "2001:db8:2::8");  // another target
+    EXPECT_EQ(mtu_for(1000, payload), 0);
+    hear("fd77::1", 5060, "2001:db8:2::7");
+    EXPECT_EQ(paths.learned(), 2U);
+    std::size_t large = 0;
+    for (std::size_t padding = 600; padding < 1300; ++padding) {
+        const std::uint16_t mtu = mtu_for(padding, payload);
+        const bool asked = payload + net::kIpv6Header + net::kUdpHeader > net::kIpv6MtuMin;
+        ASSERT_EQ(mtu, asked ? 1400 : 0) << payload;
+        large += asked;
+    }
+    EXPECT_GT(large, 100U);
+    appliance.scratch->state.now_ms += core::PathMtus::kLifeSeconds * 1000;
+    EXPECT_EQ(mtu_for(1000, payload), 0);
+
+    // A neighbour is on our own link, whatever is said about it.
+    hear("fd77::1", 5060, "fd77::103");
+    appliance.dispatch.services[0].set = 2;
+    appliance.build();
+    EXPECT_EQ(mtu_for(1000, payload), 0);
 }
 
 TEST_F(RouteTest, DropsForgedReplies) {

@@ -277,6 +277,30 @@ TEST(Worker, RebuildsAndSplitsDatagrams) {
     }
 }
 
+// route() found a path that takes less than the link.
+core::Verdict by_a_narrow_path(net::Packet& packet, const table::Tables& tables,
+                               core::Scratch& scratch) noexcept {
+    const core::Verdict verdict = gather(packet, tables, scratch);
+    packet.path_mtu = 1300;
+    return verdict;
+}
+
+TEST(Worker, CutsForThePath) {
+    const auto frame_of = [](std::size_t size) {
+        return ip_frame(ipv6_with_id(3), udp_datagram(ipv6_with_id(3), Octets(size - 48, 'x')));
+    };
+    PcapBench bench({{{frame_of(1300), frame_of(1301), frame_of(1500)}}}, by_a_narrow_path);
+    bench.run();
+    const core::CounterValues counts = bench.counters();
+    EXPECT_EQ(counts.forwarded, 3U);
+    EXPECT_EQ(counts.fragments_sent, 4U);
+    EXPECT_TRUE(counts.balanced());
+    const Frames sent = bench.sent(0);
+    ASSERT_EQ(sent.size(), 5U);
+    EXPECT_EQ(sent[0], frame_of(1300));
+    for (std::size_t i = 1; i < sent.size(); ++i) EXPECT_LE(sent[i].size(), 14U + 1300U) << i;
+}
+
 TEST(Worker, CountsFragmentsThatNeverBecomeWhole) {
     const Frames good = fragments_of(ipv4_with_id(1), 3000, 1000);
     const Frames shifted = fragments_of(ipv4_with_id(1), 3000, 1016);
