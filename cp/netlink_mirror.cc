@@ -182,7 +182,11 @@ bool NetlinkMirror::parse_route(const nlmsghdr* message, Route& route) {
 
     IpAddress prefix = address_of(header->rtm_family, attributes[RTA_DST]);
     if (prefix.is_none()) prefix = zero_address(header->rtm_family);
-    route.key = {{prefix, header->rtm_dst_len}, u32_or(attributes[RTA_PRIORITY], 0)};
+    route.key = {{prefix, header->rtm_dst_len}, u32_or(attributes[RTA_PRIORITY], 0), {}};
+    if (header->rtm_src_len != 0) {
+        const IpAddress source = address_of(header->rtm_family, attributes[RTA_SRC]);
+        route.key.source = {source, header->rtm_src_len};
+    }
 
     if (refuses(header->rtm_type)) {
         route.paths.push_back({kNowhere, {}});  // IPv6 names lo
@@ -368,16 +372,18 @@ unsigned NetlinkMirror::device_index(const std::string& name) const noexcept {
 }
 
 // Of several paths the first by a twin that is up: route() is pure, so a flow keeps its way. By no
-// interface if the kernel would refuse.
+// interface if the kernel would refuse. The tables do not ask for the source: a route for some
+// sources serves where no other does.
 void NetlinkMirror::fill_route(const RouteKey& key, const Paths& paths,
                                table::NetworkState& state) const {
+    const std::uint32_t metric = key.source.address.is_none() ? key.metric : UINT32_MAX;
     for (const Path& path : paths) {
         if (path.device == kNowhere) {
-            state.routes.push_back({key.prefix, table::kNoInterface, {}, key.metric});
+            state.routes.push_back({key.prefix, table::kNoInterface, {}, metric});
             return;
         }
         if (!is_up(path.device)) continue;
-        state.routes.push_back({key.prefix, interface_of(path.device), path.gateway, key.metric});
+        state.routes.push_back({key.prefix, interface_of(path.device), path.gateway, metric});
         return;
     }
 }

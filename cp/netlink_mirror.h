@@ -70,6 +70,7 @@ private:
     struct RouteKey {
         Prefix prefix;
         std::uint32_t metric = 0;
+        Prefix source;  // IPv6: for packets from there alone; of no address: for all
         friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
     };
     static constexpr unsigned kNowhere = 0xffffffff;

@@ -127,7 +127,6 @@ Status Reload::change_model(Config next) {
         return applied;
     }
     parts_.replace_dispatcher(std::move(model));
-    parts_.prober->destinations_changed();
     parts_.prober->start();
     parts_.publisher->set_verify_checksums(parts_.config.verify_checksums);
     return parts_.publisher->publish(Publisher::kTable | Publisher::kNetwork);

@@ -4,9 +4,8 @@
 // node of a fleet makes the same one and can check it without state (RFC 3261 16.11; design.md
 // section 6).
 //
-//   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction; proves
-//   nothing,
-//                                since whoever knows a transaction's branch may repeat it anyway
+//   relay:  z9hG4bKsl<T><R>   T: 16 hex digits over what identifies the transaction. They prove
+//                                nothing: whoever knows a transaction's branch may repeat it
 //                             R: 16 hex digits over T and where the reply has to go next, a MAC,
 //                                exclusive or the mark of the listener that the request came to:
 //                                the reply leaves from there (RFC 3581 4)

@@ -70,7 +70,7 @@ std::vector<table::RouteEntry> routes_by_ip(const char* family) {
         if (path.contains("via")) {
             entry.gateway = IpAddress::parse(path["via"]["host"].get<std::string>()).value();
         }
-        entry.metric = row.value("metric", 0U);
+        entry.metric = row.contains("from") ? UINT32_MAX : row.value("metric", 0U);
         routes.push_back(entry);
     }
     return routes;
@@ -232,6 +232,12 @@ TEST_F(NetlinkTest, MirrorsAmbiguousChanges) {
         "ip -6 route replace fd03::/32 via fd77::2",
         "ip -6 route replace prohibit fd03::/32",
         "ip -6 route del fd03::/32",
+        "ip -6 route add default from fd77::/64 via fd77::2",
+        "ip -6 route add default via fd77::3",
+        "ip -6 route add default from fd77:1::/64 via fd77::4",
+        "ip -6 route del default from fd77::/64 via fd77::2",
+        "ip -6 route del default via fd77::3",
+        "ip -6 route del default from fd77:1::/64",
         "ip nexthop add id 1 via 10.77.0.2 dev nlt0",
         "ip nexthop add id 2 via 10.78.0.2 dev nlt1",
         "ip nexthop add id 3 group 1/2",

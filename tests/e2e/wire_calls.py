@@ -159,6 +159,7 @@ def large(client_namespace, client, appliance, port, server_namespace, server_ad
         answer(server, request, "200 OK", "s", contact, server_body)
         done = phone.expect("SIP/2.0 200")
         assert done.body == server_body, "the reply's body is another one"
+        assert done.source[:2] == (appliance, int(port)), f"the reply came from {done.source[:2]}, where nobody was asked"
     after = [counter(namespace, "ReasmOKs") for namespace in (server_namespace, client_namespace)]
     grown = [b - a for a, b in zip(before, after)]
     assert min(grown) >= 5, f"reassembled at server and phone: {grown}; they came in one piece, which proves nothing"
