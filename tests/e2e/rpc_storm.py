@@ -4,9 +4,9 @@
   rpc_storm.py SOCKET SET URI SECONDS PER_SECOND
 
 Sends dispatcher.set_state for URI, `ap` and `dp` in turn, and every 1000th command asks a question whose
-answer is known; with `-` for URI every one does. Prints "sent N answered M wrong W longest L ms seconds S"; exits 1 if an answer is missing or
-wrong, or the rate was not kept. BINRPC is written by hand here, so that a mistake of the project's own
-writer would show.
+answer is known; with `-` for URI every one does. Prints "sent N answered M wrong W longest L ms seconds S"; exits 1
+if an answer is missing or wrong. What the rate came to is up to the machine as well: it is said, not judged. BINRPC is
+written by hand here, so that a mistake of the project's own writer would show.
 """
 import select
 import socket
@@ -104,8 +104,7 @@ def main():
         take()
     took = time.monotonic() - start
     print(f"sent {total} answered {answered} wrong {wrong} longest {longest * 1000:.1f} ms seconds {took:.2f}")
-    # Half the rate is kept on a machine whose host takes every second moment for itself.
-    return 0 if answered == total and wrong == 0 and took < seconds * 2 + 0.5 else 1
+    return 0 if answered == total and wrong == 0 else 1
 
 
 if __name__ == "__main__":
