@@ -45,12 +45,14 @@ struct KernelTwins::Impl : std::enable_shared_from_this<KernelTwins::Impl> {
     asio::posix::stream_descriptor watch;  // borrows netlink's descriptor
     asio::steady_timer retry_timer;
     std::function<void()> changed;
-    bool failing = false;  // and the log has it
+    bool failing = false;                        // and the log has it
+    std::set<table::InterfaceIndex> incomplete;  // likewise
 
     void wait();
     void retry_later();
     void take();
     void configure_risen();
+    void configure_again();
     void report(const std::string& reason);
 };
 
@@ -120,17 +122,27 @@ void KernelTwins::Impl::take() {
     wait();
 }
 
-// Once each time: what the kernel refuses now, it refuses again.
 void KernelTwins::Impl::configure_risen() {
     for (const table::InterfaceIndex interface : netlink->take_risen()) {
         const PortConfig& port = ports[interface];
         if (Status ready = configure(*netlink, port); !ready) {
+            incomplete.insert(interface);
             log(LogLevel::kError, "twin.incomplete",
                 {{"port", port.name}, {"reason", ready.error().message}});
         } else {
+            incomplete.erase(interface);
             log(LogLevel::kInfo, "twin.configured", {{"port", port.name}, {"tap", port.tap}});
         }
     }
+}
+
+void KernelTwins::Impl::configure_again() {
+    std::erase_if(incomplete, [this](table::InterfaceIndex interface) {
+        const PortConfig& port = ports[interface];
+        if (!configure(*netlink, port)) return false;
+        log(LogLevel::kInfo, "twin.configured", {{"port", port.name}, {"tap", port.tap}});
+        return true;
+    });
 }
 
 // Once when it begins and once when it ends. No `reason`: all is well.
@@ -178,6 +190,7 @@ void KernelTwins::want(const table::Tables& tables, const std::vector<NextHop>& 
 }
 
 void KernelTwins::refresh() {
+    impl_->configure_again();
     if (!impl_->netlink->manages_neighbours()) impl_->netlink->refresh_neighbours();
 }
 

@@ -46,7 +46,8 @@ public:
 
     // Tells the kernel which next hops are in use: gateways, destinations, and `recent` ones.
     void want(const table::Tables& tables, const std::vector<NextHop>& recent);
-    // Every 15 seconds or so, for kernels that do not keep neighbours fresh by themselves.
+    // Every 15 seconds or so: a twin whose part the kernel did not take whole gets it again, and
+    // neighbours are kept fresh for kernels that do not do so by themselves.
     void refresh();
 
 private:

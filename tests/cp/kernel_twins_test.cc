@@ -108,6 +108,25 @@ TEST_F(KernelTwinsTest, ATwinThatComesUpAgainGetsItAgain) {
     expect_as_configured();
 }
 
+// What the kernel does not take when the twin comes up it is given later on.
+TEST_F(KernelTwinsTest, IsTriedAgainIfTheKernelRefusesIt) {
+    const char* const kDisable = "/proc/sys/net/ipv6/conf/ktt0/disable_ipv6";
+    ASSERT_TRUE(shell("ip link set ktt0 down && echo 1 > " + std::string(kDisable) +
+                      " && ip link set ktt0 up"));
+    run();
+    EXPECT_TRUE(owns("10.77.0.1"));
+    EXPECT_FALSE(owns("fd77::1"));
+    twins_->refresh();
+    run();
+    EXPECT_FALSE(owns("fd77::1"));
+    ASSERT_TRUE(shell("echo 0 > " + std::string(kDisable)));
+    run();
+    EXPECT_FALSE(owns("fd77::1"));
+    twins_->refresh();
+    run();
+    expect_as_configured();
+}
+
 TEST_F(KernelTwinsTest, AlsoWhereTheNotificationsWereLost) {
     int tiny = 2048;
     ASSERT_EQ(::setsockopt(netlink_sockets().at(0), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
