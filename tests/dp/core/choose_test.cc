@@ -211,6 +211,21 @@ TEST(choose, a_removed_destination_is_forgotten_and_a_moved_one_found) {
     EXPECT_FALSE(bench.ask(sip::Method::kCancel, 9).remembered);
 }
 
+// A host name that does not resolve any more: there is no address to follow to.
+TEST(choose, a_destination_without_an_address_is_followed_by_nobody) {
+    for (const Algorithm algorithm : {Algorithm::kRoundRobin, Algorithm::kCallLoad}) {
+        table::Dispatch::Input input = test::input_for(test::plain_set(2), algorithm);
+        input.calls = table::CallLoad::create({.hash_size = 4});
+        Bench bench(std::move(input), algorithm);
+        ASSERT_EQ(bench.ask(sip::Method::kInvite, 9).index, 0U);
+        bench.change([](table::Set& set) { set.members[0].endpoint = {}; });
+        for (const sip::Method method :
+             {sip::Method::kCancel, sip::Method::kAck, sip::Method::kInvite}) {
+            EXPECT_EQ(bench.ask(method, 9).index, 1U) << static_cast<int>(algorithm);
+        }
+    }
+}
+
 // Spec 2.4 and the note in 2.3: modulo all members, so the default is never chosen but costs a
 // place.
 TEST(choose, round_robin_under_use_default) {

@@ -8,6 +8,7 @@
 #include "dp/net/packet_too_big.h"
 #include "dp/sip/branch.h"
 #include "dp/sip/parser.h"
+#include "dp/table/call_load.h"
 #include "tests/support/appliance.h"
 #include "tests/support/frames.h"
 
@@ -132,7 +133,65 @@ TEST_F(RouteTest, CountsWhatADestinationGetsAndSends) {
                                   usual("BYE", route, "SIP/2.0/UDP 10.77.0.101;branch=z9hG4bKc")));
     ASSERT_TRUE(from_it.sent());
     EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{1, 2, 1}));
+
+    // What has a To tag is no new call, though it is dispatched for want of a Route.
+    EXPECT_TRUE(appliance
+                    .receive(kClient, kService,
+                             request("INVITE sip:bob@example.com",
+                                     usual("INVITE", {}, "SIP/2.0/UDP 10.77.0.9;branch=z9hG4bKd",
+                                           "<sip:bob@example.com>;tag=tt")))
+                    .sent());
+    EXPECT_EQ(counts(), (std::array<std::uint64_t, 3>{1, 3, 1}));
     EXPECT_EQ(traffic.read(2).requests + traffic.read(4).requests, 0U);
+}
+
+// Algorithm 10 counts what passes by: the call begins with its INVITE and ends by a refusal, a
+// CANCEL or a BYE, whichever way through the appliance the message takes.
+TEST_F(RouteTest, CountsACallUntilItEnds) {
+    const auto calls = table::CallLoad::create({.hash_size = 4});
+    appliance.dispatch.calls = calls;
+    appliance.dispatch.services[0].algorithm = table::Algorithm::kCallLoad;
+    appliance.dispatch.sets[0].texts = {};
+    appliance.dispatch.sets[0].texts.push_back({"sip:10.77.0.101", "duid=a", "a", "10.77.0.101"});
+    int number = 0;
+    const auto via = [&] {
+        return "SIP/2.0/UDP 10.77.0.9:5060;rport;branch=z9hG4bKcall" + std::to_string(number);
+    };
+    const auto begin = [&] {
+        ++number;
+        const Outcome sent = appliance.receive(
+            kClient, kService, request("INVITE sip:bob@example.com", usual("INVITE", {}, via())));
+        EXPECT_TRUE(sent.sent());
+        EXPECT_EQ(calls->calls(), 1U);
+        return sent;
+    };
+
+    const Outcome refused = begin();
+    appliance.receive(kBackend, kService, reply_to(refused, "180 Ringing"));
+    EXPECT_EQ(calls->calls(), 1U);
+    appliance.receive(kBackend, kService, reply_to(refused, "486 Busy Here"));
+    EXPECT_EQ(calls->calls(), 0U);
+
+    begin();
+    appliance.receive(kClient, kService,
+                      request("CANCEL sip:bob@example.com", usual("CANCEL", {}, via())));
+    EXPECT_EQ(calls->calls(), 0U);
+
+    for (const int own_routes : {1, 2}) {
+        const Outcome sent = begin();
+        appliance.receive(kBackend, kService, reply_to(sent, "200 OK"));
+        EXPECT_EQ(calls->calls(), 1U);
+        std::string routes;
+        for (int i = 0; i < own_routes; ++i)
+            routes += "Route: " + header(sent, "Record-Route") + "\r\n";
+        const Outcome bye = appliance.receive(
+            kClient, kService,
+            request("BYE sip:10.77.0.101",
+                    usual("BYE", routes, "SIP/2.0/UDP 10.77.0.9;branch=z9hG4bKb;rport",
+                          "<sip:bob@example.com>;tag=tt")));
+        EXPECT_TRUE(bye.sent()) << own_routes;
+        EXPECT_EQ(calls->calls(), 0U) << own_routes;
+    }
 }
 
 TEST_F(RouteTest, RelaysAnInviteWithViaRecordRouteAndRport) {
@@ -177,6 +236,22 @@ TEST_F(RouteTest, RelaysTheReplyToWhereTheRequestCameFrom) {
     EXPECT_EQ(header(reply, "Via", 1), "(absent)");
 }
 
+// All of the line of our Via goes, folded lines as well, though nothing is in them.
+TEST_F(RouteTest, TakesItsViaOutOfAReplyWithItsWholeLine) {
+    appliance.dispatch.services[0].record_route = false;
+    const std::string good =
+        reply_to(appliance.receive(kClient, kService, invite()), "180 Ringing");
+    const std::size_t via_end = good.find("\r\n", good.find("Via: ")) + 2;
+    const std::size_t first_end = good.find("\r\n") + 2;
+    const std::string expected = good.substr(0, first_end) + good.substr(via_end);
+    for (const char* more : {"", " \r\n", "\t\r\n", " \r\n \r\n"}) {
+        std::string text = good;
+        const Outcome sent = appliance.receive(kBackend, kService, text.insert(via_end, more));
+        ASSERT_TRUE(sent.sent());
+        EXPECT_EQ(sent.text, expected);
+    }
+}
+
 // RFC 3581 4: whatever port of ours the request came to, whichever interface it left by.
 TEST_F(RouteTest, RepliesLeaveFromWhereTheRequestCameTo) {
     const auto core = appliance.add_interface("core", {"10.88.0.1/24", "fd88::1/64"});
@@ -210,6 +285,45 @@ TEST_F(RouteTest, RepliesLeaveFromWhereTheRequestCameTo) {
     const Outcome late = appliance.receive(kBackend, "10.77.0.1:5090", reply_to(sent, "200 OK"));
     EXPECT_EQ(late.verdict.action, Action::kDrop);
     EXPECT_EQ(late.verdict.reason, DropReason::kBadBranch);
+}
+
+// The forced socket, else what it came to, else one of the service's: the first that has the family
+// of the target, with those on the way out in front.
+TEST_F(RouteTest, LeavesByAnAddressOfTheTargetsFamily) {
+    const auto core = appliance.add_interface("core", {"10.88.0.1/24", "fd88::1/64"});
+    const table::ListenerIndex other_port = appliance.listen("10.77.0.1:5070", 0);
+    constexpr table::ListenerIndex kIpv6 = 1;
+    for (const char* peer : {"10.88.0.101", "fd88::101"}) appliance.add_neighbour(peer, core);
+    struct Row {
+        const char* name;
+        const char* came_to;
+        const char* target;
+        table::ListenerIndex forced;
+        const char* source;
+    };
+    const Row rows[] = {
+        {"forced", "10.77.0.1:5060", "10.77.0.101:5060", other_port, "10.77.0.1:5070"},
+        {"forced, other family", "10.77.0.1:5070", "10.77.0.101:5060", kIpv6, "10.77.0.1:5070"},
+        {"forced, to IPv6", "10.77.0.1:5060", "[fd77::101]:5060", other_port, "[fd77::1]:5060"},
+        {"none on the way out", "10.77.0.1:5070", "10.88.0.101:5060", table::kNoListener,
+         "10.77.0.1:5070"},
+        {"none there, to IPv6", "10.77.0.1:5070", "[fd88::101]:5060", table::kNoListener,
+         "[fd77::1]:5060"},
+    };
+    for (const Row& row : rows) {
+        appliance.dispatch.sets.clear();
+        appliance.add_set(1, {row.target});
+        appliance.dispatch.sets[0].members[0].listener = row.forced;
+        appliance.build();
+        const Outcome sent = appliance.receive(kClient, row.came_to, invite());
+        ASSERT_EQ(sent.verdict.action, Action::kForward) << row.name;
+        EXPECT_EQ(sent.source, test::at(row.source)) << row.name;
+        EXPECT_EQ(sent.target, test::at(row.target)) << row.name;
+    }
+    appliance.dispatch.services[0].listeners = {0, other_port};
+    appliance.build();
+    EXPECT_EQ(start_line(appliance.receive(kClient, kService, invite())),
+              "SIP/2.0 477 No address of that family");
 }
 
 // Behind a gateway a link may take less than ours: what is too large for it is cut there.
@@ -273,7 +387,8 @@ TEST_F(RouteTest, LargeMessagesFollowWhatRoutersSayOverIpv6) {
         payload = sent.text.size();
         return frame.packet.path_mtu;
     };
-    const auto hear = [&](const char* sender, std::uint16_t port, const char* target) {
+    const auto hear = [&](const char* sender, std::uint16_t port, const char* target,
+                          std::uint16_t mtu = 1400) {
         FrameSpec sent;
         sent.source = sender;
         sent.source_port = port;
@@ -282,7 +397,7 @@ TEST_F(RouteTest, LargeMessagesFollowWhatRoutersSayOverIpv6) {
         FrameSpec router;
         router.source = "2001:db8:1::1";
         router.target = "fd77::1";
-        Octets octets = test::packet_too_big(router, 1400, ConstBytes(packet).subspan(14));
+        Octets octets = test::packet_too_big(router, mtu, ConstBytes(packet).subspan(14));
         std::copy_n(kApplianceMac.bytes.begin(), 6, octets.begin());
         net::Packet heard = test::packet_of(octets);
         // The kernel hears it too.
@@ -308,6 +423,18 @@ TEST_F(RouteTest, LargeMessagesFollowWhatRoutersSayOverIpv6) {
     EXPECT_GT(large, 100U);
     appliance.scratch->state.now_ms += core::PathMtus::kLifeSeconds * 1000;
     EXPECT_EQ(mtu_for(1000, payload), 0);
+
+    // Our own link takes no more than it does: what is cut there has its checksum from us.
+    hear("fd77::1", 5060, "2001:db8:2::7", 9000);
+    appliance.scratch->checksum_mode = net::ChecksumMode::kOffload;
+    for (const std::size_t padding : {std::size_t{500}, std::size_t{2000}}) {
+        FrameBuffer frame(test::at("[fd77::9]:5060"), test::at("[fd77::1]:5060"),
+                          invite("X: " + std::string(padding, 'x') + "\r\n"));
+        ASSERT_EQ(appliance.receive(frame).verdict.action, Action::kForward);
+        EXPECT_EQ(frame.packet.path_mtu, 0);
+        EXPECT_EQ(frame.packet.unsummed_udp != 0, padding == 500);
+    }
+    appliance.scratch->checksum_mode = net::ChecksumMode::kSoftware;
 
     // A neighbour is on our own link, whatever is said about it.
     hear("fd77::1", 5060, "fd77::103");
@@ -575,6 +702,29 @@ TEST_F(RouteTest, GetsAlongWithStrictRouters) {
     EXPECT_EQ(header(behind, "Route"), "<sip:10.77.0.102;lr>");
 }
 
+// A URI of a Route that a request line cannot hold does not become its Request-URI.
+TEST_F(RouteTest, NoRouteWritesTheRequestLine) {
+    for (const char* odd : {"sip:al ice@10.77.0.102", "sip:a@10.77.0.102;x=\r\n y"}) {
+        const std::string value = "<" + std::string(odd) + ">";
+        struct Row {
+            const char* uri;
+            std::string routes;
+        };
+        const Row rows[] = {
+            {"sip:10.77.0.1;lr", value},                              // from a strict router
+            {"sip:alice@10.77.0.9", "<sip:10.77.0.1;lr>, " + value},  // to one
+        };
+        for (const Row& row : rows) {
+            const Outcome outcome =
+                appliance.receive(kBackend, kService,
+                                  request("BYE " + std::string(row.uri),
+                                          usual("BYE", "Route: " + row.routes + "\r\n",
+                                                "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1")));
+            EXPECT_EQ(start_line(outcome), "SIP/2.0 400 Bad Request") << row.uri << odd;
+        }
+    }
+}
+
 TEST_F(RouteTest, NeverSendsToItselfOrToMany) {
     for (const char* uri : {"sip:a@10.77.0.1:5061", "sip:a@239.1.1.1", "sip:a@255.255.255.255",
                             "sip:a@0.0.0.0", "sip:a@10.77.0.9;maddr=239.1.1.1"}) {
@@ -728,6 +878,29 @@ TEST_F(RouteTest, LeavesWhatIsNotItsBusinessToTheKernel) {
     EXPECT_EQ(appliance.receive(kClient, kService, "\r\n\r\n").verdict.reason,
               DropReason::kKeepalive);
     EXPECT_EQ(appliance.receive(kClient, kService, "hello").verdict.reason, DropReason::kBadSip);
+}
+
+// A fragment of anything but UDP as well: it cannot be a message.
+TEST_F(RouteTest, ReassemblesUdpAlone) {
+    appliance.build();
+    struct Row {
+        std::uint8_t protocol;
+        Action action;
+    };
+    for (const Row& row : {Row{net::kProtocolUdp, Action::kReassemble}, Row{6, Action::kPunt},
+                           Row{1, Action::kPunt}}) {
+        for (const std::size_t offset : {0U, 64U}) {
+            FrameSpec spec;
+            spec.source = "10.77.0.9";
+            spec.target = "10.77.0.1";
+            spec.protocol = row.protocol;
+            Octets octets = test::ip_frame(spec, Octets(64, 'x'), offset, true);
+            std::copy_n(kApplianceMac.bytes.begin(), 6, octets.begin());
+            net::Packet packet = test::packet_of(octets);
+            EXPECT_EQ(core::route(packet, appliance.tables, *appliance.scratch).action, row.action)
+                << int{row.protocol} << " " << offset;
+        }
+    }
 }
 
 TEST_F(RouteTest, CrossesFamiliesWithADoubleRecordRoute) {

@@ -28,6 +28,19 @@ TEST(transaction_table, remembers_until_its_time_is_over) {
     EXPECT_EQ(table.size(), 1U);
 }
 
+// 0 is a number like any other, no sign of a free entry.
+TEST(transaction_table, number_0_has_one_entry) {
+    TransactionTable table(8);
+    table.store(5, DestinationId{5}, 0, 10);
+    table.store(0, DestinationId{7}, 0, 300);
+    table.expire(20'000, 1);
+    table.store(0, DestinationId{8}, 20'000, 300);
+    EXPECT_EQ(table.size(), 1U);
+    DestinationId id{};
+    ASSERT_TRUE(table.find(0, 20'000, id));
+    EXPECT_EQ(id, DestinationId{8});
+}
+
 TEST(transaction_table, a_full_bucket_loses_what_expires_first) {
     TransactionTable table(8);
     for (std::uint32_t i = 0; i < 8; ++i) table.store(i, DestinationId{i}, 0, i == 3 ? 32 : 300);

@@ -79,6 +79,15 @@ TEST(call_load, a_challenge_shortens_and_the_second_invite_renews) {
     EXPECT_TRUE(calls->find(call, 7000, id));
 }
 
+// A challenge gives a call no more time than it had.
+TEST(call_load, a_challenge_does_not_prolong) {
+    Fixture f;  // a call that is not answered lasts 10 s
+    f.start("c", 0, 0);
+    f.calls->challenged(f.calls->call_key("c"), 1);
+    EXPECT_TRUE(f.known("c", 9));
+    EXPECT_FALSE(f.known("c", 10));
+}
+
 TEST(call_load, full_buckets_refuse_and_expired_entries_make_room) {
     auto calls = CallLoad::create({.hash_size = 1, .expire_s = 10, .initexpire_s = 10});
     const Set set = test::plain_set(1);

@@ -171,6 +171,18 @@ TEST(consistent, half_of_them_down_and_all_but_one) {
     EXPECT_EQ(placement(set, by_rendezvous)[0], kNoIndex);
 }
 
+// Of a destination that the table names twice, each row has a share.
+TEST(consistent, a_row_that_is_there_twice_counts_twice) {
+    Set set = test::plain_set(4);
+    set.members[1].text = set.members[0].text;
+    for (const Chooser chooser : {by_maglev, by_rendezvous}) {
+        std::map<std::uint32_t, double> loads;
+        for (const std::uint32_t id : placement(set, chooser)) loads[id] += 4.0 / kKeys;
+        ASSERT_EQ(loads.size(), 4U);
+        for (const auto& [id, load] : loads) EXPECT_NEAR(load, 1.0, 0.05) << id;
+    }
+}
+
 // Two nodes with rows in another order place every call on the same host.
 TEST(consistent, the_order_of_rows_does_not_matter) {
     const Set set = test::plain_set(17);

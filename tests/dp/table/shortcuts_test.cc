@@ -134,6 +134,22 @@ TEST(shortcuts, nearly_each_of_many_listeners_has_its_door) {
     EXPECT_LE(shortcuts.memory_bytes(), listeners.size() * 2048);
 }
 
+// A few listeners all have their door: where two meet, the table grows.
+TEST(shortcuts, few_listeners_have_a_door_each) {
+    std::size_t found = 0, all = 0;
+    for (int first = 5000; first < 9000; first += 97) {
+        std::vector<std::string> listeners;
+        for (int i = 0; i < 10; ++i)
+            listeners.push_back("10.77.0.1:" + std::to_string(first + i * i * 31));
+        const Made made(two_interfaces(), {listeners}, {"10.77.0.9:5060"});
+        const Shortcuts shortcuts(*made.network, *made.dispatch);
+        for (const std::string& text : listeners)
+            found += shortcuts.door_for(endpoint(text)).endpoint == endpoint(text);
+        all += listeners.size();
+    }
+    EXPECT_EQ(found, all);
+}
+
 TEST(shortcuts, hops_are_what_the_network_says) {
     struct Row {
         const char* member;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,16 @@ TEST(dispatch, finds_listeners_sets_and_members) {
     EXPECT_EQ(position.set, 1U);
     EXPECT_EQ(position.member, 1U);
     EXPECT_FALSE(dispatch->find_member(DestinationId{12345}, position));
+}
+
+// A branch of ours carries it: of two listeners that differ in anything it is another one.
+TEST(dispatch, every_listener_has_its_mark) {
+    std::set<std::uint64_t> marks;
+    constexpr const char* kEndpoints[] = {"192.0.2.10:5060", "192.0.2.10:5061", "192.0.2.11:5060",
+                                          "[c000:20a::]:5060", "[c000:20a::1]:5060"};
+    for (const char* text : kEndpoints) marks.insert(listener_mark(endpoint(text)));
+    EXPECT_EQ(marks.size(), std::size(kEndpoints));
+    EXPECT_FALSE(marks.contains(0));
 }
 
 TEST(dispatch, empty_tables_answer) {
