@@ -106,6 +106,17 @@ TEST(choose, retransmission_cancel_and_ack_follow_their_invite) {
     }
 }
 
+// What the message alone decides takes no room from what has to be remembered.
+TEST(choose, only_what_is_no_function_of_the_message_is_remembered) {
+    for (const Algorithm algorithm :
+         {Algorithm::kCallId, Algorithm::kFirst, Algorithm::kMaglev, Algorithm::kRoundRobin}) {
+        Bench bench(weighted_set(3), algorithm);
+        for (int i = 0; i < 10; ++i) ASSERT_TRUE(bench.ask_new());
+        EXPECT_EQ(bench.state.transactions.size(), algorithm == Algorithm::kRoundRobin ? 10U : 0U)
+            << static_cast<int>(algorithm);
+    }
+}
+
 // ---- drained destinations ----------------------------------------------------------------------
 
 TEST(choose, drained_takes_no_new_call_whatever_the_algorithm) {
@@ -245,6 +256,18 @@ TEST(choose, relative_weights_of_many_members_are_exact) {
         const auto counts = bench.count(static_cast<int>(members) * 2);
         ASSERT_EQ(counts.size(), members);
         for (const auto& [index, count] : counts) EXPECT_EQ(count, 2) << index;
+    }
+}
+
+// More than a hundred is a hundred.
+TEST(choose, weights_end_at_a_hundred) {
+    for (const Algorithm algorithm : {Algorithm::kRelativeWeight, Algorithm::kPriorityWeight}) {
+        table::Set set = test::plain_set(2);
+        for (table::Member& member : set.members) member.weight = member.rweight = 100;
+        set.members[1].weight = set.members[1].rweight = 400;
+        Bench bench(std::move(set), algorithm);
+        EXPECT_EQ(bench.count(200), (std::map<std::uint32_t, int>{{0, 100}, {1, 100}}))
+            << static_cast<int>(algorithm);
     }
 }
 
@@ -435,6 +458,50 @@ TEST(call_choice, loads_survive_a_state_change) {
     EXPECT_EQ(bench.ask_new().index, 1U);
 }
 
+// What another worker does between the look-up and the reservation.
+TEST(call_choice, a_call_that_is_known_by_now_goes_where_it_is) {
+    table::Dispatch::Input input = call_input(2, 0);
+    input.sets.push_back(test::plain_set(2, 2));
+    input.services.push_back(input.services[0]);
+    input.services[1].set = 2;
+    Bench bench(std::move(input), Algorithm::kCallLoad);
+    ASSERT_EQ(bench.ask_new().index, 0U);
+    const auto start = [&](std::size_t set_index) {
+        const table::Set& set = bench.dispatch->sets()[set_index];
+        return start_call(set, bench.dispatch->plan(set), *bench.calls,
+                          bench.calls->call_key(bench.call_id), 0, *bench.dispatch);
+    };
+    const Choice again = start(0);
+    EXPECT_TRUE(again.remembered);
+    EXPECT_EQ(again.index, 0U);
+    EXPECT_FALSE(start(1)) << "it is a call of another set";
+    bench.change([](table::Set& set) { set.members[0].endpoint = {}; });
+    EXPECT_FALSE(start(0)) << "its destination has no address";
+    for (const table::Set& set : bench.dispatch->sets()) {
+        for (const table::Member& member : set.members) {
+            const bool is_there = &member == &bench.set().members[0];
+            EXPECT_EQ(bench.calls->load_of(member.id), is_there ? 1U : 0U);
+        }
+    }
+}
+
+// Where the table of calls is full, only who has no limit gets more.
+TEST(call_choice, what_cannot_be_counted_goes_where_there_is_no_limit) {
+    for (const std::uint32_t maxload : {0U, 1000U}) {
+        table::Dispatch::Input input = call_input(1, maxload);
+        input.calls = table::CallLoad::create({.hash_size = 1});
+        Bench bench(std::move(input), Algorithm::kCallLoad);
+        std::size_t placed = 0;
+        for (int i = 0; i < 300; ++i) {
+            bench.call_id = "call-" + std::to_string(i);
+            placed += static_cast<bool>(bench.ask_new());
+        }
+        EXPECT_EQ(bench.calls->calls(), 64U);  // two buckets
+        EXPECT_EQ(bench.calls->load_of(bench.set().members[0].id), 64U);
+        EXPECT_EQ(placed, maxload == 0 ? 300U : 64U);
+    }
+}
+
 // Four workers, more calls than there is room for: every place is taken, none twice.
 TEST(call_choice, four_workers_fill_every_place_and_no_more) {
     Bench bench(call_input(5, 20), Algorithm::kCallLoad);
@@ -479,6 +546,21 @@ TEST(explain, says_why_and_changes_nothing) {
     EXPECT_EQ(trace.candidates, std::vector<std::uint32_t>{1});
     EXPECT_EQ(trace.passed_over.size(), (1 + 5 - trace.slot) % 5);
     EXPECT_EQ(trace.failover, std::vector<std::uint32_t>{1});
+}
+
+// The walk of spec 2.3 ends where it began, and the default takes over.
+TEST(explain, passes_over_all_but_the_default) {
+    table::Set set = test::plain_set(4);
+    for (std::size_t i = 0; i < 3; ++i) set.members[i].flags = table::kInactive;
+    table::Dispatch::Input input = test::input_for(std::move(set), Algorithm::kCallId);
+    input.select.use_default = true;
+    Bench bench(std::move(input), Algorithm::kCallId);
+    bench.fill(sip::Method::kInvite);
+    Trace trace;
+    EXPECT_EQ(explain(bench.question(), bench.state, trace).index, 3U);
+    EXPECT_EQ(trace.passed_over.size(), 3U);
+    EXPECT_EQ(trace.passed_over.front(), trace.slot);
+    EXPECT_EQ(trace.failover, std::vector<std::uint32_t>{3});
 }
 
 TEST(explain, failover_is_limited_and_pointers_stay) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <vector>
 
 #include "dp/sip/parser.h"
 
@@ -57,6 +58,23 @@ TEST(HashInput, AuthUserVariable) {
     };
     for (const Row& row : rows)
         EXPECT_EQ(expanded("[$au]", row.method, row.headers), row.text) << row.name;
+}
+
+// A text that is cut off would send calls that differ behind the cut to one destination: it is
+// none.
+TEST(HashInput, WhatDoesNotFitIsNoText) {
+    const auto program = table::PvarProgram::compile("$ci-$rm");
+    sip::Message message;
+    message.method_text = "BYE";
+    message.call_id = {"12345678"};
+    for (const std::size_t room : {0U, 7U, 8U, 9U, 11U, 12U, 13U}) {
+        std::vector<char> buffer(room);
+        std::string_view out;
+        EXPECT_EQ(expand(*program, message, Endpoint(), buffer, out), room >= 12) << room;
+        if (room >= 12) {
+            EXPECT_EQ(out, "12345678-BYE") << room;
+        }
+    }
 }
 
 TEST(HashInput, UserOfATelephoneNumber) {

@@ -676,6 +676,22 @@ TEST_F(RouteTest, IsNoOpenRelay) {
     }
 }
 
+// A Route of ours on what begins something: without a cookie we are a phone's outbound proxy and
+// choose; with one the sender says where it goes, and has to be allowed to.
+TEST_F(RouteTest, ACookieOnWhatBeginsSomethingIsChecked) {
+    const std::string good = header(appliance.receive(kClient, kService, invite()), "Record-Route");
+    std::string forged = good;
+    forged.replace(forged.find(";sl=") + 4, 16, "0123456789abcdef");
+    const auto receive = [&](const std::string& route) {
+        return appliance.receive(kClient, kService,
+                                 request("INVITE sip:alice@10.77.0.102:5070",
+                                         usual("INVITE", "Route: " + route + "\r\n")));
+    };
+    EXPECT_EQ(receive("<sip:10.77.0.1;lr>").target, test::at(kBackend));
+    EXPECT_EQ(receive(good).target, test::at("10.77.0.102:5070"));
+    EXPECT_EQ(start_line(receive(forged)), "SIP/2.0 403 Forbidden");
+}
+
 TEST_F(RouteTest, GetsAlongWithStrictRouters) {
     const auto bye = [](std::string_view uri, std::string_view more) {
         return request("BYE " + std::string(uri),
@@ -869,6 +885,47 @@ TEST_F(RouteTest, AbsorbsTheAckToItsOwnReply) {
     EXPECT_EQ(appliance.receive(kClient, kService, ack).verdict.reason, DropReason::kOurAck);
 }
 
+// Who begins a dialog stays in its Route set, by whatever method that begins.
+TEST_F(RouteTest, RecordsItsRouteWhereADialogBegins) {
+    struct Row {
+        const char* method;
+        bool recorded;
+    };
+    for (const Row& row : {Row{"INVITE", true}, Row{"SUBSCRIBE", true}, Row{"REFER", true},
+                           Row{"MESSAGE", false}, Row{"NOTIFY", false}, Row{"REGISTER", false},
+                           Row{"CANCEL", false}, Row{"ACK", false}, Row{"FOO", false}}) {
+        const std::string via = "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKd;rport";
+        for (const bool within : {false, true}) {
+            const std::string to =
+                within ? "<sip:bob@example.com>;tag=tt" : "<sip:bob@example.com>";
+            const Outcome sent =
+                appliance.receive(kClient, kService,
+                                  request(std::string(row.method) + " sip:bob@example.com",
+                                          usual(row.method, {}, via, to)));
+            ASSERT_TRUE(sent.sent()) << row.method;
+            EXPECT_EQ(header(sent, "Record-Route") != "(absent)", row.recorded && !within)
+                << row.method << within;
+        }
+    }
+}
+
+// A bad checksum says that a line or a driver spoils frames, a bad length that somebody made them.
+TEST_F(RouteTest, TellsSpoiltFramesFromBadOnes) {
+    appliance.build();
+    struct Row {
+        const char* name;
+        std::size_t at;  // in the frame
+        DropReason reason;
+    };
+    for (const Row& row : {Row{"IP checksum", 14 + 10, DropReason::kBadChecksum},
+                           Row{"UDP checksum", 14 + 20 + 6, DropReason::kBadChecksum},
+                           Row{"UDP length", 14 + 20 + 4, DropReason::kBadFrame}}) {
+        FrameBuffer frame(test::at(kClient), test::at(kService), invite());
+        frame.packet.data[row.at] ^= 0x40;
+        EXPECT_EQ(appliance.receive(frame).verdict.reason, row.reason) << row.name;
+    }
+}
+
 TEST_F(RouteTest, LeavesWhatIsNotItsBusinessToTheKernel) {
     EXPECT_EQ(appliance.receive(kClient, "10.77.0.1:22", "x").verdict.action, Action::kPunt);
     EXPECT_EQ(appliance.receive(kClient, "10.77.0.55:5060", invite()).verdict.action,
@@ -1003,9 +1060,11 @@ TEST_F(RouteTest, LeavesTheContactOfAPhoneWithoutNatAlone) {
         {"<sip:alice@198.18.0.9:5062>", "<sip:alice@198.18.0.9:5062>"},
         {"<sip:alice@198.18.0.9:5062;ob>", "<sip:alice@198.18.0.9:5062;ob>"},
         {"<sip:198.18.0.9>", "<sip:198.18.0.9>"},
+        {"<sip:192.168.1.5;198.18.0.9>", "<sip:198.18.0.9:40001;198.18.0.9>"},
         {"\"A\" <sip:alice@198.18.0.9>;expires=60", "\"A\" <sip:alice@198.18.0.9>;expires=60"},
         {"*", "*"},
         {"<sip:alice@198.18.0.90>", "<sip:alice@198.18.0.9:40001>"},
+        {"<sip:alice@198.18.0.90:5062>", "<sip:alice@198.18.0.9:40001>"},
         {"<sip:alice@198.18.0.9.example>", "<sip:alice@198.18.0.9:40001>"},
         {"<sip:alice@192.168.1.5>", "<sip:alice@198.18.0.9:40001>"},
         {"<sip:al@198.18.0.9>, <sip:al@192.168.1.5>",
@@ -1023,6 +1082,22 @@ TEST_F(RouteTest, LeavesTheContactOfAPhoneWithoutNatAlone) {
                           "SIP/2.0/UDP 198.18.0.9:5062;branch=z9hG4bKn2"));
         const Outcome sent = appliance.receive("198.18.0.9:40001", kService, text);
         EXPECT_EQ(header(sent, "Contact"), row.sent) << row.contact;
+    }
+}
+
+// Of a list the last address counts, up to 32 of them.
+TEST_F(RouteTest, FixesTheLastOfManyContacts) {
+    appliance.dispatch.services[0].nat = table::Nat::kAlways;
+    for (const std::size_t contacts : {1U, 2U, 31U, 32U, 33U}) {
+        std::string before, last = "<sip:al@192.168.1.5>";
+        for (std::size_t i = 1; i < contacts; ++i) before += last + ", ";
+        const Outcome sent =
+            appliance.receive("10.77.0.9:40001", kService,
+                              request("REGISTER sip:example.com",
+                                      usual("REGISTER", "Contact: " + before + last + "\r\n",
+                                            "SIP/2.0/UDP 10.77.0.9:5062;branch=z9hG4bKn3;rport")));
+        if (contacts <= 32) last = "<sip:al@10.77.0.9:40001>";
+        EXPECT_EQ(header(sent, "Contact"), before + last) << contacts;
     }
 }
 

@@ -88,6 +88,19 @@ TEST(Fragment, RefusesWhatItCannotSplit) {
     EXPECT_EQ(plan_fragments(whole, 52).count, 94U);
 }
 
+TEST(Fragment, AsManyAsThereMayBe) {
+    for (const bool ipv6 : {false, true}) {
+        const std::uint16_t mtu = ipv6 ? 56 : 28;  // eight bytes in each
+        for (const std::size_t more : {0U, 1U}) {
+            const Octets udp =
+                test::udp_datagram(FrameSpec(), Octets(8 * kFragmentsOutMax - 8 + more));
+            const FragmentPlan plan =
+                plan_fragments(test::ip_frame(spec_of(ipv6, false), udp), mtu);
+            EXPECT_EQ(plan.count, more == 0 ? kFragmentsOutMax : 0U) << ipv6;
+        }
+    }
+}
+
 TEST(Fragment, EveryPrefixIsSafe) {
     for (const bool ipv6 : {false, true}) {
         const FrameSpec spec = spec_of(ipv6, true);

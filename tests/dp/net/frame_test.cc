@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 #include "tests/support/frames.h"
@@ -442,6 +443,26 @@ TEST(WriteUdpHeaders, WritesAnyHeaderSoThatItParses) {
         ASSERT_EQ(frame.dscp, headers.dscp);
         ASSERT_EQ(frame.ttl, headers.ttl);
         ASSERT_EQ(frame.vlan, headers.vlan);
+    }
+}
+
+// 0 would say that there is none, which IPv6 does not allow (RFC 768, RFC 8200 8.1).
+TEST(WriteUdpHeaders, AChecksumOfZeroIsWrittenAsOnes) {
+    for (const bool ipv6 : {false, true}) {
+        for (const std::uint16_t vlan : {kNoVlan, std::uint16_t{7}}) {
+            const UdpHeaders headers = headers_for(ipv6, vlan);
+            Octets room(kHeadersMax + 4, 0);
+            std::uint8_t* const payload = room.data() + kHeadersMax;
+            write_udp_headers(headers, payload, 4, ChecksumMode::kSoftware);
+            std::memcpy(payload, payload - 2, 2);  // adds what is missing to a sum of ones
+            const std::size_t written =
+                write_udp_headers(headers, payload, 4, ChecksumMode::kSoftware);
+            EXPECT_EQ(load_be16(payload - 2), 0xffff) << ipv6 << vlan;
+            Packet packet = test::packet_of(payload - written, written + 4);
+            store_be16(payload - 2, 1);
+            complete_checksums(packet);
+            EXPECT_EQ(load_be16(payload - 2), 0xffff) << ipv6 << vlan;
+        }
     }
 }
 

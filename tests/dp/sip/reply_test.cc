@@ -52,6 +52,7 @@ TEST(Reply, ViaParameters) {
     const std::pair<std::string_view, std::string_view> rows[] = {
         {"192.0.2.10:5062;branch=b", "192.0.2.10:5062;branch=b"},
         {"192.0.2.11;branch=b", "192.0.2.11;branch=b;received=192.0.2.10"},
+        {"192.0.2.10;received=1.1.1.1;branch=b", "192.0.2.10;branch=b;received=192.0.2.10"},
         {"h.example;rport;branch=b", "h.example;rport=40000;branch=b;received=192.0.2.10"},
         {"a;received=1.1.1.1;rport=7;x=y", "a;rport=40000;x=y;received=192.0.2.10"},
         {"a;branch=1;", "a;branch=1;received=192.0.2.10"},

@@ -239,6 +239,15 @@ TEST(consistent, maglev_slots_follow_weights) {
             static_cast<double>(weights[i]) * ring.slots() / static_cast<double>(sum);
         EXPECT_NEAR(slots[i], share, weights[i] == 0 ? 0 : 1.5) << i;
     }
+    // Recorded: all nodes have the same ring, whichever version each runs.
+    const MaglevRing recorded(std::vector<std::uint64_t>{11, 22, 33},
+                              std::vector<std::uint32_t>{40, 20, 10});
+    std::string members;
+    for (std::uint64_t slot = 0; slot < 24; ++slot) {
+        const std::uint64_t recorded_width = ~std::uint64_t{0} / recorded.slots();
+        members += static_cast<char>('0' + recorded.at(slot * recorded_width + recorded_width / 2));
+    }
+    EXPECT_EQ(members, "010111101010201000000101");
     // A weight too small for a slot of its own gets one all the same.
     std::vector<std::uint32_t> uneven(identities.size(), 100);
     uneven[0] = 1;
@@ -278,6 +287,28 @@ TEST(consistent, maglev_follows_weights) {
     set.members[0].weight = 0;
     for (const std::uint32_t id : placement(set, by_maglev)) {
         ASSERT_NE(id, static_cast<std::uint32_t>(set.members[0].id));
+    }
+}
+
+// A reload keeps the ring of the plan before it, if that is the one it would make.
+TEST(consistent, a_ring_is_kept_only_while_it_is_right) {
+    const auto keys_of = [](const SetPlan& plan) {
+        std::vector<std::uint32_t> indexes;
+        std::uint64_t state = 99;
+        for (int i = 0; i < 1000; ++i) indexes.push_back(plan.maglev(next_random(state)));
+        return indexes;
+    };
+    Set set = test::plain_set(4);
+    for (Member& member : set.members) member.weight = 10;
+    const SetPlan::Context context{.parts = kPlanMaglev};
+    const auto before = SetPlan::build(set, context, nullptr);
+    Set weight = set, row = set, down = set;
+    weight.members[3].weight = 50;
+    row.members[3].text = row.members[0].text;
+    down.members[3].flags |= kInactive;
+    for (const Set& changed : {set, weight, row, down}) {
+        EXPECT_EQ(keys_of(*SetPlan::build(changed, context, before.get())),
+                  keys_of(*SetPlan::build(changed, context, nullptr)));
     }
 }
 

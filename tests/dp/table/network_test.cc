@@ -45,6 +45,8 @@ NetworkState two_ports() {
         {net("203.0.113.128/25"), kNoInterface, IpAddress(), 7},
         {net("10.77.0.12/32"), kNoInterface, IpAddress(), 0},
         {net("2001:db8:0:6::/64"), kNoInterface, IpAddress(), 0},
+        {{at("10.3.0.1"), 33}, 1, at("10.88.0.9"), 0},
+        {{at("2001:db8::3"), 129}, 2, IpAddress(), 0},
     };
     state.neighbours = {
         {0, at("10.77.0.254"), mac(254)}, {0, at("10.77.0.9"), mac(9)},
@@ -76,6 +78,8 @@ constexpr Row kRows[] = {
     {"198.51.100.7", 0, "10.77.0.253", 0},  // the lower metric
     {"10.1.0.1", 0, "10.77.0.254", 254},    // its route names no interface of ours
     {"10.2.0.1", 0, "10.77.0.254", 254},    // its gateway is of the other family
+    {"10.3.0.1", 0, "10.77.0.254", 254},    // no prefix of IPv4 is that long
+    {"2001:db8::3", 0, "fd77::fe", 0xfe},
     {"2001:db8::1", 0, "fd77::fe", 0xfe},
     {"2001:db8:0:5::1", 2, "2001:db8:0:5::1", 0},
     {"203.0.113.7", kNoInterface, nullptr, 0},    // its route leads nowhere: not the default one

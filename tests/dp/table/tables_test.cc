@@ -211,6 +211,42 @@ TEST(plan, pick_equals_the_walk_of_the_specification) {
     }
 }
 
+// Plans are shared among sets that differ in nothing that a plan is made of, and no others.
+TEST(dispatch, sets_of_one_size_have_plans_of_their_own) {
+    const auto build = [](Algorithm algorithm, const std::vector<Set>& sets) {
+        Dispatch::Input input;
+        for (const Set& set : sets) {
+            Service service;
+            service.set = set.id;
+            service.algorithm = algorithm;
+            input.services.push_back(service);
+            input.sets.push_back(set);
+        }
+        return Dispatch::build(std::move(input));
+    };
+    Set first = test::plain_set(2, 1), second = test::plain_set(2, 2);
+    for (Member& member : first.members) member.priority = 5;
+    for (Member& member : second.members) member.priority = 5;
+    second.members[1].priority = 6;
+    first.members[0].weight = 100;
+    second.members[0].weight = second.members[1].weight = 50;
+    for (const bool swapped : {false, true}) {
+        const auto sets =
+            swapped ? std::vector<Set>{second, first} : std::vector<Set>{first, second};
+        const auto mixed = build(Algorithm::kMixed, sets);
+        EXPECT_TRUE(mixed->plan(*mixed->find_set(1)).mixed_is_round_robin());
+        EXPECT_FALSE(mixed->plan(*mixed->find_set(2)).mixed_is_round_robin());
+
+        const auto weights = build(Algorithm::kWeight, sets);
+        for (const std::int32_t id : {1, 2}) {
+            std::uint32_t cursor = 0, of_second = 0;
+            for (int i = 0; i < 100; ++i)
+                of_second += weights->plan(*weights->find_set(id)).weight_value(cursor);
+            EXPECT_EQ(of_second, id == 1 ? 0U : 50U);
+        }
+    }
+}
+
 TEST(dispatch, a_hundred_thousand_destinations) {
     const auto now = [] { return std::chrono::steady_clock::now(); };
     Dispatch::Input input = test::input_for(test::plain_set(100000), Algorithm::kCallId);
