@@ -194,7 +194,7 @@ bool uri_hash_text(std::string_view text, bool user_only, HashText& key) noexcep
     if (user_only || tel) return true;
     const std::uint16_t own =
         uri.scheme == sip::Scheme::kSips && !sip::is_user_phone(uri) ? 5061 : kSipPort;
-    key.y = !uri.port_text.empty() && uri.port == own ? uri.host : uri.host_port;
+    key.y = uri.port == own ? uri.host : uri.host_port;
     return true;
 }
 

@@ -46,7 +46,7 @@ std::vector<std::uint32_t> order_of(std::span<const std::uint64_t> identities) {
 }
 
 // Members take turns; each takes the first slot it likes that is still free. The heaviest has a
-// turn in every round, one of half its weight in every other round, beginning with the first.
+// turn in every round, one of half its weight in the first and then in every second one.
 std::vector<std::uint32_t> populate(std::span<const std::uint64_t> identities,
                                     std::span<const std::uint32_t> weights, std::uint32_t slots) {
     std::vector<std::uint32_t> ring(slots, kFree);

@@ -20,7 +20,6 @@ void shuffle(Hundred& slots, std::uint64_t seed) {
 
 // A number near turn / phi that shares no divisor with it.
 std::uint32_t stride_for(std::uint32_t turn) {
-    if (turn < 3) return 1;
     auto stride = static_cast<std::uint32_t>(std::uint64_t{turn} * 6180339887U / 10000000000U);
     stride = std::max(stride, 1U);
     while (std::gcd(stride, turn) != 1) ++stride;  // ends at turn - 1 at the latest
