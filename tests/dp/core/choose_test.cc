@@ -133,6 +133,11 @@ TEST(choose, drained_takes_no_new_call_whatever_the_algorithm) {
             const Choice choice = bench.ask_new();
             ASSERT_TRUE(choice);
             EXPECT_NE(choice.index, 0U) << static_cast<int>(algorithm);
+            if (table::is_function_of_message(algorithm)) continue;
+            // Nor what is within a call: that it was one of its own nobody can tell.
+            bench.message.to_addr.tag = "tt";
+            EXPECT_NE(bench.ask_new(sip::Method::kBye).index, 0U) << static_cast<int>(algorithm);
+            bench.message.to_addr.tag = {};
         }
     }
 }
@@ -234,6 +239,33 @@ TEST(choose, a_destination_without_an_address_is_followed_by_nobody) {
              {sip::Method::kCancel, sip::Method::kAck, sip::Method::kInvite}) {
             EXPECT_EQ(bench.ask(method, 9).index, 1U) << static_cast<int>(algorithm);
         }
+    }
+}
+
+// Spec 2.4: the pointer moves on though nobody is found.
+TEST(choose, round_robin_goes_on_behind_an_outage) {
+    Bench bench(test::plain_set(3), Algorithm::kRoundRobin);
+    const auto set_flags = [&](std::uint32_t flags) {
+        bench.change([&](table::Set& set) {
+            for (table::Member& member : set.members) member.flags = flags;
+        });
+    };
+    EXPECT_EQ(bench.ask_new().index, 0U);
+    set_flags(table::kInactive);
+    EXPECT_FALSE(bench.ask_new());
+    set_flags(0);
+    EXPECT_EQ(bench.ask_new().index, 2U);
+}
+
+// Spec 2.8: no handicap below priority 1.
+TEST(choose, latency_leaves_low_priorities_as_they_are) {
+    for (const std::int32_t better : {-5, 0, 1}) {
+        table::Set set = test::plain_set(2);
+        set.members[0].priority = better - 2;
+        set.members[0].latency_estimate = 700;
+        set.members[1].priority = better;
+        Bench bench(std::move(set), Algorithm::kLatency);
+        EXPECT_EQ(bench.ask_new().index, 1U) << better;
     }
 }
 
@@ -418,8 +450,8 @@ TEST(call_choice, replies_move_the_load) {
         std::uint16_t status;
         std::uint64_t left;
     };
-    for (const Row& row :
-         {Row{180, 1}, Row{200, 1}, Row{401, 1}, Row{486, 0}, Row{302, 0}, Row{603, 0}}) {
+    for (const Row& row : {Row{180, 1}, Row{200, 1}, Row{401, 1}, Row{407, 1}, Row{486, 0},
+                           Row{302, 0}, Row{603, 0}}) {
         bench.call_id = "call " + std::to_string(row.status);
         ASSERT_TRUE(bench.ask_new());
         follow_call(reply_of(bench.call_id, row.status), *bench.dispatch, bench.state);

@@ -77,6 +77,34 @@ TEST(HashInput, WhatDoesNotFitIsNoText) {
     }
 }
 
+// The port counts where it is not the scheme's own; of a telephone number that is 5060 always.
+TEST(HashInput, OwnPortsAreLeftOut) {
+    struct Row {
+        const char* uri;
+        const char* x;
+        const char* y;
+    };
+    constexpr Row kRows[] = {
+        {"sip:a@h", "a", "h"},
+        {"sip:a@h:5060", "a", "h"},
+        {"sip:a@h:5061", "a", "h:5061"},
+        {"sips:a@h", "a", "h"},
+        {"sips:a@h:5061", "a", "h"},
+        {"sips:a@h:5060", "a", "h:5060"},
+        {"sips:a@h:5060;user=phone", "a", "h"},
+        {"sips:a@h:5061;user=phone", "a", "h:5061"},
+        {"sip:h:5060", "", "h"},
+    };
+    for (const Row& row : kRows) {
+        HashText text;
+        ASSERT_TRUE(uri_hash_text(row.uri, false, text)) << row.uri;
+        EXPECT_EQ(text.x, row.x) << row.uri;
+        EXPECT_EQ(text.y, row.y) << row.uri;
+        ASSERT_TRUE(uri_hash_text(row.uri, true, text));
+        EXPECT_EQ(text.y, "") << row.uri;
+    }
+}
+
 TEST(HashInput, UserOfATelephoneNumber) {
     const auto user = [](const std::string& uri) {
         const std::string text = "INVITE " + uri +

@@ -716,6 +716,14 @@ TEST_F(RouteTest, GetsAlongWithStrictRouters) {
     EXPECT_EQ(start_line(behind), "BYE sip:alice@10.77.0.9:5070 SIP/2.0");
     EXPECT_EQ(behind.target, test::at("10.77.0.102:5060"));
     EXPECT_EQ(header(behind, "Route"), "<sip:10.77.0.102;lr>");
+
+    // Our URI without ;lr is none of our Record-Route: nothing was put into its place.
+    const Outcome plain = appliance.receive(
+        kBackend, kService,
+        bye("sip:10.77.0.1", "Route: <sip:10.77.0.102;lr>, <sip:alice@10.77.0.9:5070;lr>\r\n"));
+    EXPECT_EQ(start_line(plain), "BYE sip:10.77.0.1 SIP/2.0");
+    EXPECT_EQ(plain.target, test::at("10.77.0.102:5060"));
+    EXPECT_EQ(header(plain, "Route"), "<sip:10.77.0.102;lr>, <sip:alice@10.77.0.9:5070;lr>");
 }
 
 // A URI of a Route that a request line cannot hold does not become its Request-URI.
@@ -935,6 +943,9 @@ TEST_F(RouteTest, LeavesWhatIsNotItsBusinessToTheKernel) {
     EXPECT_EQ(appliance.receive(kClient, kService, "\r\n\r\n").verdict.reason,
               DropReason::kKeepalive);
     EXPECT_EQ(appliance.receive(kClient, kService, "hello").verdict.reason, DropReason::kBadSip);
+    FrameBuffer empty(test::at(kClient), test::at(kService), {});
+    empty.packet.data[empty.packet.length] = 'x';  // is not part of it
+    EXPECT_EQ(appliance.receive(empty).verdict.reason, DropReason::kKeepalive);
 }
 
 // A fragment of anything but UDP as well: it cannot be a message.
@@ -1025,6 +1036,15 @@ TEST_F(RouteTest, WaitsForANameAndLeavesTheFrameAlone) {
     appliance.tables.names = std::make_shared<const std::vector<table::ResolvedName>>(
         std::vector<table::ResolvedName>{{"phone.example:5070", {test::at("10.77.0.9:5070")}}});
     EXPECT_EQ(appliance.receive(kBackend, kService, text).target, test::at("10.77.0.9:5070"));
+    // Not where the URI asks for another way to it, by a name as well.
+    for (const char* uri : {"sip:alice@Phone.Example:5070;maddr=other.example",
+                            "sip:alice@10.77.0.9;maddr=other.example"}) {
+        const std::string away =
+            request("BYE " + std::string(uri),
+                    usual("BYE", {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKb1"));
+        EXPECT_EQ(start_line(appliance.receive(kBackend, kService, away)),
+                  "SIP/2.0 478 Unresolvable destination");
+    }
     appliance.tables.names = std::make_shared<const std::vector<table::ResolvedName>>(
         std::vector<table::ResolvedName>{{"phone.example:5070", {}}});
     EXPECT_EQ(start_line(appliance.receive(kBackend, kService, text)),

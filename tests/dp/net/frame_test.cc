@@ -108,6 +108,17 @@ TEST(Frame, ATagStrippedByTheDeviceCounts) {
     EXPECT_EQ(frame.vlan, kNoVlan);
 }
 
+// Its lengths have 16 bits: what is behind them is padding, also where the rest would be as long.
+TEST(Frame, IsAsLongAsItSays) {
+    for (const std::size_t padding : {65535U, 65536U, 65537U}) {
+        FrameSpec spec;
+        spec.padding = padding;
+        FrameView frame;
+        ASSERT_EQ(parse(udp_frame(spec, {}), frame), FrameError::kNone);
+        EXPECT_TRUE(frame.payload.empty()) << padding;
+    }
+}
+
 TEST(Frame, ASecondTagIsNotOurs) {
     FrameSpec spec;
     spec.vlan = 5;

@@ -179,6 +179,7 @@ TEST(Parser, StatusLines) {
         {"SIP/2.0 700 x", Error::kStatusCode},
         {"SIP/2.0 099 x", Error::kStatusCode},
         {"SIP/2.0 20 x", Error::kStatusCode},
+        {"SIP/2.0 0200 x", Error::kStatusCode},
         {"SIP/2.0 4294967301 x", Error::kStatusCode},
         {"SIP/2.0 2000", Error::kStatusCode},
         {"SIP/2.1 200 OK", Error::kVersion},

@@ -97,7 +97,10 @@ TEST(Reply, TagOnlyWhereItIsDue) {
 
 TEST(Reply, OfSeveralTheFirstIsRepeated) {
     std::string many = "To: <sip:bob@example.com>\r\n";
-    for (int i = 0; i < 40; ++i) many += "To: <sip:c@example.com>\r\nCall-ID: b\r\n";
+    for (int i = 0; i < 40; ++i) {
+        many += "To: <sip:c@example.com>\r\nCall-ID: b\r\n";
+        many += "From: <sip:c@example.com>;tag=c\r\nCSeq: 1 INVITE\r\n";
+    }
     const std::string text = reply_to(with("To: <sip:bob@example.com>\r\n", many));
     Message reply;
     ASSERT_EQ(parse(text, reply), Error::kNone);  // one of each

@@ -183,6 +183,20 @@ TEST(consistent, a_row_that_is_there_twice_counts_twice) {
     }
 }
 
+// So few alive that a key seldom finds one on the ring: what is left over is shared as well.
+TEST(consistent, two_of_a_thousand_share_all_keys) {
+    Set set = test::plain_set(1000);
+    for (std::size_t i = 0; i < set.members.size(); ++i) {
+        if (i % 500 != 250) set.members[i].flags |= kInactive;
+    }
+    for (const Chooser chooser : {by_maglev, by_rendezvous}) {
+        std::map<std::uint32_t, double> loads;
+        for (const std::uint32_t id : placement(set, chooser)) loads[id] += 2.0 / kKeys;
+        ASSERT_EQ(loads.size(), 2U);
+        for (const auto& [id, load] : loads) EXPECT_NEAR(load, 1.0, 0.1) << id;
+    }
+}
+
 // Two nodes with rows in another order place every call on the same host.
 TEST(consistent, the_order_of_rows_does_not_matter) {
     const Set set = test::plain_set(17);
