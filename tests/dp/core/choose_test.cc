@@ -324,6 +324,9 @@ TEST(choose, mixed) {
     table::Set set = weighted_set(3);
     Bench equal(set, Algorithm::kMixed);
     EXPECT_EQ(equal.count(30), (std::map<std::uint32_t, int>{{0, 10}, {1, 10}, {2, 10}}));
+    for (table::Member& member : set.members) member.priority = 0;
+    Bench none(set, Algorithm::kMixed);
+    EXPECT_EQ(none.count(30), (std::map<std::uint32_t, int>{{0, 30}}));
     set.members[0].priority = 6;
     Bench unequal(set, Algorithm::kMixed);
     EXPECT_EQ(unequal.count(30), (std::map<std::uint32_t, int>{{0, 30}}));
@@ -430,6 +433,31 @@ TEST(call_choice, least_load_and_limits) {
     follow_call(bench.message, *bench.dispatch, bench.state);
     bench.call_id = "another";
     EXPECT_EQ(bench.ask_new().index, 0U);
+}
+
+TEST(call_choice, the_default_takes_what_nobody_else_has_room_for) {
+    table::Dispatch::Input input = call_input(3, 1);
+    input.select.use_default = true;
+    Bench bench(std::move(input), Algorithm::kCallLoad);
+    for (const std::uint32_t expected : {0U, 1U, 2U}) {
+        bench.call_id += "x";
+        EXPECT_EQ(bench.ask_new().index, expected);
+    }
+    bench.call_id += "x";
+    EXPECT_FALSE(bench.ask_new());
+}
+
+// As explain does.
+TEST(call_choice, who_only_looks_ends_no_call) {
+    Bench bench(call_input(1, 0), Algorithm::kCallLoad);
+    ASSERT_TRUE(bench.ask_new());
+    bench.fill(sip::Method::kBye);
+    bench.state.only_looks = true;
+    follow_call(bench.message, *bench.dispatch, bench.state);
+    EXPECT_EQ(bench.calls->calls(), 1U);
+    bench.state.only_looks = false;
+    follow_call(bench.message, *bench.dispatch, bench.state);
+    EXPECT_EQ(bench.calls->calls(), 0U);
 }
 
 TEST(call_choice, an_invite_again_finds_its_call_on_any_worker) {
@@ -603,6 +631,22 @@ TEST(explain, failover_is_limited_and_pointers_stay) {
         EXPECT_EQ(explain(bench.question(), bench.state, trace, 2).index, 0U);
     EXPECT_EQ(trace.failover, (std::vector<std::uint32_t>{0, 1}));
     EXPECT_EQ(bench.ask_new().index, 0U);
+}
+
+// Spec 2.7.
+TEST(explain, who_is_full_is_no_way_out) {
+    table::Dispatch::Input input = call_input(3, 0);
+    input.sets[0].members[1].maxload = 1;
+    Bench bench(std::move(input), Algorithm::kCallLoad);
+    for (const auto& order : {std::vector<std::uint32_t>{0, 1, 2}, {1, 2, 0}, {2, 0}, {0, 2}}) {
+        bench.call_id += "x";
+        ++bench.transaction;
+        bench.fill(sip::Method::kInvite);
+        Trace trace;
+        EXPECT_EQ(explain(bench.question(), bench.state, trace).index, order.front());
+        EXPECT_EQ(trace.failover, order);
+        EXPECT_EQ(bench.ask(sip::Method::kInvite, bench.transaction).index, order.front());
+    }
 }
 
 TEST(explain, agrees_with_choose) {

@@ -690,6 +690,19 @@ TEST_F(RouteTest, ACookieOnWhatBeginsSomethingIsChecked) {
     EXPECT_EQ(receive("<sip:10.77.0.1;lr>").target, test::at(kBackend));
     EXPECT_EQ(receive(good).target, test::at("10.77.0.102:5070"));
     EXPECT_EQ(start_line(receive(forged)), "SIP/2.0 403 Forbidden");
+
+    // A strict router in front of us puts it into the Request-URI.
+    for (const bool allowed : {true, false}) {
+        std::string uri = allowed ? good : forged;
+        uri = uri.substr(1, uri.size() - 2);
+        const Outcome led = appliance.receive(
+            kClient, kService,
+            request("BYE " + uri, usual("BYE", "Route: <sip:alice@10.77.0.102:5070>\r\n",
+                                        "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKs",
+                                        "<sip:bob@example.com>;tag=tt")));
+        EXPECT_EQ(start_line(led),
+                  allowed ? "BYE sip:alice@10.77.0.102:5070 SIP/2.0" : "SIP/2.0 403 Forbidden");
+    }
 }
 
 TEST_F(RouteTest, GetsAlongWithStrictRouters) {
@@ -943,6 +956,11 @@ TEST_F(RouteTest, LeavesWhatIsNotItsBusinessToTheKernel) {
     EXPECT_EQ(appliance.receive(kClient, kService, "\r\n\r\n").verdict.reason,
               DropReason::kKeepalive);
     EXPECT_EQ(appliance.receive(kClient, kService, "hello").verdict.reason, DropReason::kBadSip);
+    for (std::size_t byte = 0; byte < 6; ++byte) {  // to another MAC
+        FrameBuffer frame(test::at(kClient), test::at(kService), invite());
+        frame.packet.data[byte] ^= 0x40;
+        EXPECT_EQ(appliance.receive(frame).verdict.action, Action::kPunt) << byte;
+    }
     FrameBuffer empty(test::at(kClient), test::at(kService), {});
     empty.packet.data[empty.packet.length] = 'x';  // is not part of it
     EXPECT_EQ(appliance.receive(empty).verdict.reason, DropReason::kKeepalive);

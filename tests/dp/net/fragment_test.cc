@@ -139,6 +139,16 @@ TEST(CompleteChecksums, LeavesOtherFramesAlone) {
         complete_checksums(packet);
         EXPECT_EQ(guarded.text(), test::text_of(before)) << size;
     }
+    // An IP header that says it is longer than the frame.
+    spec.ip_options = Octets(40, 1);
+    for (std::size_t size = 34; size < 74; ++size) {
+        const Octets whole = test::udp_frame(spec, Octets(10, 'x'));
+        const Octets before(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        test::GuardedBytes guarded(test::text_of(before));
+        Packet packet = test::packet_of(guarded.bytes(), size);
+        complete_checksums(packet);
+        EXPECT_EQ(guarded.text(), test::text_of(before)) << size;
+    }
 }
 
 }  // namespace

@@ -328,6 +328,14 @@ TEST(Reassembly, ForgetsWhatIsNotTakenOrDoesNotFit) {
     EXPECT_EQ(take(reassembler), test::ip_frame(spec, udp));
     EXPECT_TRUE(take(reassembler).empty());
     EXPECT_EQ(reassembler.held_datagrams(), 0U);
+
+    add(reassembler, frame_of(spec, udp, {0, 16, true}));
+    add(reassembler, frame_of(spec, udp, {16, 16, false}));
+    room.resize(66);
+    Packet exact = test::packet_of(room.data(), 0);
+    exact.tailroom = 66;
+    EXPECT_TRUE(reassembler.take(exact));
+    EXPECT_EQ(room, test::ip_frame(spec, udp));
 }
 
 TEST(Reassembly, ExpiresInBoundedSteps) {

@@ -126,6 +126,8 @@ TEST(Reply, NothingWhenThereIsNoRoom) {
         std::vector<std::uint8_t> out(size);
         EXPECT_EQ(write_reply(message, kSource, kNotFound, kSecret, out), 0u) << size;
     }
+    std::vector<std::uint8_t> out(whole);
+    EXPECT_EQ(write_reply(message, kSource, kNotFound, kSecret, out), whole);
 }
 
 TEST(Reply, AckIsKnownByItsTag) {

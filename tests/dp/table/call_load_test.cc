@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
 #include "dp/table/random.h"
@@ -125,6 +126,44 @@ TEST(call_load, a_member_without_duid_has_no_load) {
     f.set.texts.push_back({text.uri, text.attrs, "", text.host_port});
     f.set.members[0].text = static_cast<std::uint32_t>(f.set.texts.size() - 1);
     EXPECT_EQ((*f.calls->slots_for(f.set))[0], kNoLoadSlot);
+}
+
+// Slots that a set holds or a call counts on are nobody else's; the others are given out again.
+TEST(call_load, slots_are_used_again_when_there_are_no_more) {
+    Fixture f;
+    f.start("a", 2, 0);
+    const LoadSlot counted = (*f.slots)[2];
+    const auto many = [&](std::int32_t id, std::size_t count) {
+        Set set;
+        const MemberText text = f.set.texts[0];
+        set.texts.push_back({text.uri, text.attrs, text.duid, text.host_port});
+        Member member;
+        for (std::size_t i = 0; i < count; ++i) {
+            member.id =
+                DestinationId{static_cast<std::uint32_t>(id) << 24 | static_cast<std::uint32_t>(i)};
+            set.members.push_back(member);
+        }
+        return f.calls->slots_for(set);
+    };
+    const auto distinct = [](const LoadSlots& slots) {
+        std::set<LoadSlot> all;
+        for (std::size_t i = 0; i < slots.size(); ++i) all.insert(slots[i]);
+        return all;
+    };
+    auto first = many(1, kLoadSlotsMax - 4);
+    EXPECT_EQ((*many(2, 1))[0], kNoLoadSlot);
+    EXPECT_EQ(distinct(*first).size(), kLoadSlotsMax - 4);
+    f.slots = nullptr;
+    first = nullptr;
+    const auto second = many(3, kLoadSlotsMax - 2);
+    const std::set<LoadSlot> used = distinct(*second);
+    EXPECT_EQ(used.size(), kLoadSlotsMax - 2);
+    EXPECT_FALSE(used.contains(kNoLoadSlot));
+    EXPECT_FALSE(used.contains(counted));
+    for (std::size_t i = 0; i < second->size(); ++i) ASSERT_TRUE(f.calls->reserve((*second)[i], 0));
+    EXPECT_EQ(f.calls->load_of(DestinationId{1U << 24}), 0U) << "its slot is another one's";
+    EXPECT_EQ(f.calls->load_of(DestinationId{3U << 24}), 1U);
+    EXPECT_EQ((*many(4, 1))[0], kNoLoadSlot);
 }
 
 // Many threads start and end the same few calls: nothing is counted twice or lost, no limit is

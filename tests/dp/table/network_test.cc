@@ -216,6 +216,16 @@ void expect_prepared(const Network& network, const Hop& hop, const IpAddress& ta
     ASSERT_EQ(written, expected);
 }
 
+// A link that takes nothing has no plain frames.
+TEST(Network, PreparesNothingForATinyMtu) {
+    for (const int mtu : {0, 47, 48, 49}) {
+        NetworkState state = two_ports();
+        state.interfaces[0].mtu = static_cast<std::uint16_t>(mtu);
+        EXPECT_EQ(Network::build(state)->resolve(at("10.77.0.9")).plain_end,
+                  mtu < 48 ? 0 : mtu - 47);
+    }
+}
+
 TEST(Network, ResolvesLikeItsSlowTwinOnRandomTables) {
     std::mt19937 random(11);
     std::size_t neighbours = 0;

@@ -162,6 +162,7 @@ TEST(shortcuts, hops_are_what_the_network_says) {
         {"198.51.100.7:5060", true},  // its gateway's MAC is not known: the kernel asks for it
         {"10.77.0.77:5060", false},   // on link, not known yet
         {"10.77.0.1:5060", false},    // ourselves
+        {"192.0.2.9:5060", false},    // as well, though others of its net are behind a gateway
         {"10.77.0.9:0", false},
         {"224.0.0.1:5060", false},
         {"127.0.0.1:5060", false},
@@ -170,7 +171,9 @@ TEST(shortcuts, hops_are_what_the_network_says) {
     };
     std::vector<std::string> members;
     for (const Row& row : kRows) members.emplace_back(row.member);
-    const Made made(two_interfaces(), {{"10.77.0.1:5060"}, {"10.88.0.1:5060"}}, members);
+    NetworkState state = two_interfaces();
+    state.interfaces[1].addresses.push_back(prefix("192.0.2.9/32"));
+    const Made made(std::move(state), {{"10.77.0.1:5060"}, {"10.88.0.1:5060"}}, members);
     const Shortcuts shortcuts(*made.network, *made.dispatch);
     const Hop* const* const hops = shortcuts.door_for(endpoint("10.77.0.1:5060")).hops;
     ASSERT_NE(hops, nullptr);

@@ -175,6 +175,22 @@ TEST(set_texts, keeps_them_in_one_piece_and_copies_on_write) {
     EXPECT_NE(copy, texts);
 }
 
+TEST(set_texts, are_equal_if_all_of_them_are) {
+    const auto made = [](std::string_view uri, std::string_view attrs, std::string_view duid,
+                         std::string_view host_port) {
+        SetTexts texts;
+        texts.push_back({uri, attrs, duid, host_port});
+        return texts;
+    };
+    const SetTexts one = made("sip:a", "weight=1", "d", "h");
+    EXPECT_EQ(one, made("sip:a", "weight=1", "d", "h"));
+    EXPECT_NE(one, made("sip:b", "weight=1", "d", "h"));
+    EXPECT_NE(one, made("sip:a", "weight=2", "d", "h"));
+    EXPECT_NE(one, made("sip:a", "weight=1", "e", "h"));
+    EXPECT_NE(one, made("sip:a", "weight=1", "d", "i"));
+    EXPECT_NE(one, SetTexts());
+}
+
 // A generation must not use anything of an older one that is gone.
 TEST(dispatch, generations_outlive_the_one_before) {
     auto dispatch = Dispatch::build(test::input_for(test::plain_set(5, 1), Algorithm::kMaglev));
@@ -209,6 +225,10 @@ TEST(plan, pick_equals_the_walk_of_the_specification) {
             }
         }
     }
+}
+
+TEST(plan, a_default_alone_is_an_ordinary_member) {
+    EXPECT_EQ(SetPlan::build(test::plain_set(1), {.use_default = true}, nullptr)->pick(7), 0U);
 }
 
 // Plans are shared among sets that differ in nothing that a plan is made of, and no others.
