@@ -160,14 +160,28 @@ TEST(Dispatcher, NumbersThatDoNotFitAreRefused) {
     Dispatcher dispatcher({});
     auto wrong = row(1, "sip:1.2.3.4");
     wrong.problem = "setid \"x\" is not an integer";
-    const auto report =
-        dispatcher.load(numbered({row(2147483648, "sip:1.2.3.4"), row(1, "sip:1.2.3.4", -1),
-                                  row(1, "sip:1.2.3.4", 0, 1LL << 40), wrong}),
-                        resolve, false);
+    const auto report = dispatcher.load(
+        numbered({row(2147483648, "sip:1.2.3.4"), row(1, "sip:1.2.3.4", -1),
+                  row(1, "sip:1.2.3.4", 1LL << 31), row(1, "sip:1.2.3.4", 0, 1LL << 40), wrong}),
+        resolve, false);
     ASSERT_TRUE(report);
     EXPECT_EQ(report->loaded, 0u);
-    ASSERT_EQ(report->bad_rows.size(), 4u);
-    EXPECT_EQ(report->bad_rows[3], "dispatcher row 4: setid \"x\" is not an integer");
+    ASSERT_EQ(report->bad_rows.size(), 5u);
+    EXPECT_EQ(report->bad_rows[4], "dispatcher row 5: setid \"x\" is not an integer");
+}
+
+TEST(Dispatcher, SocketsOfARowMustBeListeners) {
+    DispatcherOptions options;
+    options.is_local_socket = [](std::string_view text) { return text == "udp:10.0.0.2:5060"; };
+    const std::pair<const char*, bool> kRows[] = {{"socket=udp:10.0.0.2:5060", true},
+                                                  {"socket=udp:10.0.0.3:5060", false},
+                                                  {"ping_socket=udp:10.0.0.2:5060", true},
+                                                  {"ping_socket=udp:10.0.0.3:5060", false}};
+    for (const auto& [attrs, good] : kRows) {
+        Dispatcher dispatcher(options);
+        const auto report = dispatcher.load({row(1, "sip:1.2.3.4", 0, 0, attrs)}, resolve, true);
+        EXPECT_EQ(report.has_value(), good) << attrs;
+    }
 }
 
 TEST(Dispatcher, AllOrNothingKeepsTheOldTable) {
@@ -278,6 +292,9 @@ TEST(Dispatcher, SetState) {
     for (const Destination& d : dispatcher.find_set(1)->members) EXPECT_EQ(d.flags, 8u);
     ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("ap")));
     EXPECT_EQ(dispatcher.take_changes().size(), 3u);  // once each
+    ASSERT_TRUE(dispatcher.set_duid_state(1, "all", *parse_state("i")));
+    for (const Destination& d : dispatcher.find_set(1)->members) EXPECT_EQ(d.flags, 1u);
+    EXPECT_TRUE(dispatcher.set_duid_state(9, "all", 1)) << "as Kamailio says";
 }
 
 TEST(Dispatcher, ConfiguredBitsOutliveAStateChange) {
@@ -371,6 +388,10 @@ TEST(Probing, HoldUntilProbed) {
     EXPECT_TRUE(at(dispatcher, 1).skipped());
     dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
     EXPECT_EQ(letters(dispatcher), "AP");
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4"), row(2, "sip:1.2.3.4;transport=tcp")},
+                                resolve, true));
+    EXPECT_EQ(letters(dispatcher), "AP") << "learned by the first answer";
+    EXPECT_EQ(letters(dispatcher, 2), "AX") << "never probed";
 }
 
 TEST(Reload, KeepsWhatProbingLearned) {
@@ -454,6 +475,28 @@ TEST(Reload, AChangedRowIsWhatTheOperatorWants) {
     EXPECT_EQ(letters(dispatcher), "DX");
 }
 
+TEST(Reload, AnotherDuidIsAnotherDestination) {
+    Dispatcher dispatcher(probing(1));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 0, 0, "duid=x")}, resolve, true));
+    const table::DestinationId id = at(dispatcher, 1).id;
+    dispatcher.probe_result(id, false, std::nullopt, true);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 0, 0, "duid=y")}, resolve, true));
+    EXPECT_NE(at(dispatcher, 1).id, id);
+    EXPECT_EQ(letters(dispatcher), "AX");
+}
+
+// Mode 0: the first result takes P away, and a reload is how an operator asks for another.
+TEST(Reload, AskedForProbingAgain) {
+    DispatcherOptions options = probing(1);
+    options.probing_mode = 0;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8)}, resolve, true));
+    dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
+    EXPECT_EQ(letters(dispatcher), "AX");
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8)}, resolve, true));
+    EXPECT_EQ(letters(dispatcher), "AP");
+}
+
 TEST(Reload, ForgetsAllWithoutKeepsState) {
     DispatcherOptions options = probing(1);
     options.reload_keeps_state = false;
@@ -469,6 +512,32 @@ TEST(Reload, ForgetsAllWithoutKeepsState) {
     EXPECT_EQ(letters(dispatcher), "AX");
     EXPECT_EQ(at(dispatcher, 1).latency.count, 0u);
     EXPECT_EQ(at(dispatcher, 1).id, id);  // still the same destination
+}
+
+// ds_retain_latency_stats, and what reload_keeps_state has of it; but a row's own figure is what
+// its operator wants now.
+TEST(Reload, LatenciesAreKeptOrNot) {
+    struct Row {
+        bool keeps_state, retains;
+        const char* next;
+        std::uint32_t timeouts;
+    };
+    constexpr Row kRows[] = {{false, false, "latency=20", 0},
+                             {false, true, "latency=20", 1},
+                             {true, false, "latency=20", 1},
+                             {true, true, "latency=30", 0}};
+    for (const Row& one : kRows) {
+        DispatcherOptions options = probing(1);
+        options.latency_stats = true;
+        options.reload_keeps_state = one.keeps_state;
+        options.retain_latency = one.retains;
+        Dispatcher dispatcher(options);
+        ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8, 0, "latency=20")}, resolve, true));
+        dispatcher.probe_result(at(dispatcher, 1).id, false, std::nullopt, true);
+        ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8, 0, one.next)}, resolve, true));
+        EXPECT_EQ(at(dispatcher, 1).latency.timeout, one.timeouts)
+            << one.keeps_state << one.retains << one.next;
+    }
 }
 
 TEST(Reload, TwinsKeepTheirPlaces) {
@@ -549,6 +618,52 @@ TEST(Latency, CongestionLowersTheRelativeWeight) {
     EXPECT_GT(sets[0].members[1].rweight, sets[0].members[0].rweight);
 }
 
+TEST(Latency, AReloadKeepsACongestedWeightUnlessItsRowChanged) {
+    const std::string attrs = "cc=1;weight=50;rweight=40;latency=20";
+    const std::pair<const char*, std::int32_t> kRows[] = {
+        {"cc=1;weight=50;rweight=40;latency=20", 31}, {"cc=1;weight=60;rweight=40;latency=20", 40},
+        {"cc=1;weight=50;rweight=45;latency=20", 45}, {"cc=1;weight=50;rweight=40;latency=25", 40},
+        {"weight=50;rweight=40;latency=20", 40},
+    };
+    for (const auto& [next, rweight] : kRows) {
+        DispatcherOptions options = probing(1);
+        options.latency_stats = true;
+        Dispatcher dispatcher(options);
+        ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8, 0, attrs)}, resolve, true));
+        dispatcher.probe_result(at(dispatcher, 1).id, true, 220, false);
+        ASSERT_EQ(at(dispatcher, 1).rweight, 31);
+        ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 8, 0, next)}, resolve, true));
+        EXPECT_EQ(at(dispatcher, 1).rweight, rweight) << next;
+    }
+}
+
+TEST(Latency, CongestionIsForThoseWhoAskForIt) {
+    DispatcherOptions options = probing(1);
+    options.latency_stats = true;
+    struct Row {
+        const char* slow;
+        const char* other;  // null: alone
+        std::int32_t slow_rweight, other_rweight;
+    };
+    constexpr Row kRows[] = {
+        {"rweight=40;weight=50;latency=20", nullptr, 40, 0},
+        {"cc=1;rweight=40;latency=20", nullptr, 40, 0},             // no weight to begin with
+        {"cc=1;rweight=40;weight=1;latency=20", nullptr, 0, 0},     // nobody to share with
+        {"cc=1;rweight=40;weight=1;latency=20", "weight=1", 0, 0},  // who takes no part
+    };
+    for (const Row& one : kRows) {
+        Dispatcher dispatcher(options);
+        std::vector<DestinationRow> rows = {row(1, "sip:1.1.1.1", 8, 1, one.slow)};
+        if (one.other != nullptr) rows.push_back(row(1, "sip:1.1.1.2", 8, 0, one.other));
+        ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+        dispatcher.probe_result(at(dispatcher, 1).id, true, 220, false);
+        EXPECT_EQ(at(dispatcher, 1).rweight, one.slow_rweight) << one.slow;
+        if (one.other != nullptr) {
+            EXPECT_EQ(at(dispatcher, 1, 1).rweight, one.other_rweight) << one.other;
+        }
+    }
+}
+
 TEST(Names, ResolveAtLoadUnlessToldNotTo) {
     Dispatcher dispatcher({});
     ASSERT_TRUE(dispatcher.load({row(1, "sip:gw.example"), row(2, "sip:nosuch.invalid", 16),
@@ -573,6 +688,9 @@ TEST(Names, ResolveAtLoadUnlessToldNotTo) {
     EXPECT_TRUE(Dispatcher(lazy).load({row(1, "sip:nosuch.invalid")}, resolve, true));
     EXPECT_FALSE(
         Dispatcher(DispatcherOptions{}).load({row(1, "sip:nosuch.invalid")}, resolve, true));
+    DispatcherOptions again;
+    again.dns_mode = 4;
+    EXPECT_FALSE(Dispatcher(again).load({row(1, "sip:nosuch.invalid")}, resolve, true));
 }
 
 TEST(Dispatcher, AttrsNone) {
@@ -581,14 +699,16 @@ TEST(Dispatcher, AttrsNone) {
     Dispatcher dispatcher(options);
     ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4")}, resolve, true));
     EXPECT_EQ(at(dispatcher, 1).attrs.body, "none=yes");
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.2.3.4", 0, 0, "duid=d")}, resolve, true));
+    EXPECT_EQ(at(dispatcher, 1).attrs.body, "duid=d");
 }
 
 TEST(Dispatcher, WhatTheWorkersSee) {
     Dispatcher dispatcher({});
-    ASSERT_TRUE(
-        dispatcher.load({row(7, "sip:a@1.2.3.4:5070;x=y", 10, 3, "duid=d;weight=4;maxload=-2"),
-                         row(7, "sips:1.2.3.5", 0, 9), row(8, "sip:nosuch.invalid", 16)},
-                        resolve, true));
+    ASSERT_TRUE(dispatcher.load(
+        {row(7, "sip:a@1.2.3.4:5070;x=y", 10, 3, "duid=d;weight=4;maxload=-2;rweight=6"),
+         row(7, "sips:1.2.3.5", 0, 9), row(8, "sip:nosuch.invalid", 16)},
+        resolve, true));
     const auto sets = dispatcher.table_sets([](const Attributes& attrs) {
         return attrs.duid() == "d" ? table::ListenerIndex{5} : table::kNoListener;
     });
@@ -602,6 +722,7 @@ TEST(Dispatcher, WhatTheWorkersSee) {
     EXPECT_EQ(member.priority, 3);
     EXPECT_EQ(member.listener, 5);
     EXPECT_EQ(member.weight, 4);
+    EXPECT_EQ(member.rweight, 6);
     EXPECT_EQ(member.maxload, 0u);
     EXPECT_EQ(member.endpoint.text(), "1.2.3.4:5070");
     EXPECT_EQ(set.texts[member.text].uri, "sip:a@1.2.3.4:5070;x=y");
@@ -623,6 +744,8 @@ TEST(Dispatcher, DrainIsSeenAsDisabledAndEndsAsItBegan) {
     ASSERT_TRUE(dispatcher.drain(2, "DD", false));  // by duid, in any case
     EXPECT_EQ(letters(dispatcher, 2), "AX");
     EXPECT_FALSE(at(dispatcher, 2).skipped());
+    ASSERT_TRUE(dispatcher.drain(2, "SIP:127.0.61.4", true));
+    EXPECT_TRUE(at(dispatcher, 2).draining());
 }
 
 TEST(Dispatcher, DrainSaysWhatThereIs) {
@@ -631,7 +754,12 @@ TEST(Dispatcher, DrainSaysWhatThereIs) {
     EXPECT_EQ(dispatcher.drain(7, "all", true).error().message, "no such set 7; sets: 2, 1");
     EXPECT_EQ(dispatcher.drain(1, "sip:nobody", true).error().message,
               "set 1 has no destination with URI or duid sip:nobody");
+    EXPECT_FALSE(dispatcher.drain(1, "", true)) << "not all that have no duid";
     EXPECT_TRUE(dispatcher.take_changes().empty());
+    std::vector<DestinationRow> many;
+    for (std::int64_t id = 1; id <= 1000; ++id) many.push_back(row(id, "sip:1.1.1.1"));
+    ASSERT_TRUE(dispatcher.load(many, resolve, true));
+    EXPECT_LT(dispatcher.drain(-1, "all", true).error().message.size(), 300u);
 }
 
 TEST(Dispatcher, DrainOutlivesProbesAndReloadsButNotSetState) {
@@ -693,10 +821,13 @@ const auto no_listener = [](const Attributes&) { return table::kNoListener; };
 
 // What a generation after a state change is made of.
 TEST(Dispatcher, NamesTheSetsThatChanged) {
-    Dispatcher dispatcher({});
-    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1"), row(2, "sip:1.1.1.2"),
-                                 row(3, "sip:1.1.1.3"), row(2, "sip:1.1.1.4", 0, 0, "duid=d")},
-                                resolve, true));
+    DispatcherOptions options;
+    options.latency_stats = true;
+    Dispatcher dispatcher(options);
+    ASSERT_TRUE(
+        dispatcher.load({row(1, "sip:1.1.1.1"), row(2, "sip:1.1.1.2"), row(3, "sip:1.1.1.3"),
+                         row(2, "sip:1.1.1.4", 0, 0, "duid=d"), row(2, "sip:1.1.1.5", 8, 9)},
+                        resolve, true));
     table::Origin origin = dispatcher.origin();
     const auto changed = [&] {
         std::vector<std::int32_t> ids;
@@ -717,6 +848,8 @@ TEST(Dispatcher, NamesTheSetsThatChanged) {
     dispatcher.resolved(dispatcher.find_set(3)->members[0].id, {*Endpoint::parse("9.9.9.9:5060")});
     EXPECT_EQ(changed(), (std::vector<std::int32_t>{1, 3}));
     EXPECT_EQ(dispatcher.draining(), 1u);
+    dispatcher.probe_result(dispatcher.find_set(2)->members[0].id, true, 30, false);
+    EXPECT_EQ(changed(), (std::vector<std::int32_t>{2})) << "a latency, which algorithm 13 needs";
     ASSERT_TRUE(dispatcher.add(row(2, "sip:1.1.1.9"), resolve));
     EXPECT_EQ(changed(), (std::vector<std::int32_t>{-1})) << "another table";
     EXPECT_EQ(dispatcher.draining(), 1u);
