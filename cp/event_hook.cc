@@ -70,8 +70,7 @@ int spawn(const std::string& command, const DestinationEvent& event, pid_t& pid)
 }
 
 // What is wrong with how a child ended; empty: nothing.
-std::string bad_end(int status, bool killed) {
-    if (killed) return "killed after " + std::to_string(EventHook::kRunMaxSeconds) + " s";
+std::string bad_end(int status) {
     if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status));
     if (WEXITSTATUS(status) == 0) return {};
     return "exit status " + std::to_string(WEXITSTATUS(status));
@@ -88,7 +87,8 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
         bool killed = false;
     };
 
-    Impl(asio::io_context& io, std::string given) : command(std::move(given)), timer(io) {}
+    Impl(asio::io_context& io, std::string given, int run_max_seconds)
+        : command(std::move(given)), run_max(run_max_seconds), timer(io) {}
 
     void start_waiting() {
         const Clock::time_point now = Clock::now();
@@ -98,8 +98,7 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
         }
         for (; !waiting.empty() && running.size() < kRunningMax && starts < kStartsPerSecond;
              ++starts) {
-            Child child{0, command, std::move(waiting.front()),
-                        now + std::chrono::seconds(kRunMaxSeconds)};
+            Child child{0, command, std::move(waiting.front()), now + run_max};
             waiting.pop_front();
             const int error = spawn(command, child.event, child.pid);
             ++(error == 0 ? stats.started : stats.failed);
@@ -126,7 +125,10 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
                 kill(child.pid, SIGKILL);
             }
             if (ended != child.pid) return ended != 0;
-            if (std::string reason = bad_end(status, child.killed); !reason.empty()) {
+            std::string reason = child.killed
+                                     ? "killed after " + std::to_string(run_max.count()) + " s"
+                                     : bad_end(status);
+            if (!reason.empty()) {
                 ++stats.bad_exit;
                 tell_failure(child, std::move(reason));
             }
@@ -149,6 +151,7 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
     }
 
     std::string command;
+    const std::chrono::seconds run_max;
     asio::steady_timer timer;
     bool armed = false;
     std::deque<DestinationEvent> waiting;
@@ -159,8 +162,8 @@ struct EventHook::Impl : std::enable_shared_from_this<EventHook::Impl> {
     std::function<void(const EventFailure&)> tell;
 };
 
-EventHook::EventHook(asio::io_context& io, std::string command)
-    : impl_(std::make_shared<Impl>(io, std::move(command))) {}
+EventHook::EventHook(asio::io_context& io, std::string command, int run_max_seconds)
+    : impl_(std::make_shared<Impl>(io, std::move(command), run_max_seconds)) {}
 
 EventHook::~EventHook() { impl_->timer.cancel(); }
 

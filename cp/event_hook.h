@@ -53,8 +53,8 @@ public:
     static constexpr int kStartsPerSecond = 20;
     static constexpr int kRunMaxSeconds = 30;
 
-    // `command`: path of a program; empty: run() does nothing.
-    EventHook(asio::io_context& io, std::string command);
+    // `command`: path of a program; empty: run() does nothing. `run_max_seconds`: for tests.
+    EventHook(asio::io_context& io, std::string command, int run_max_seconds = kRunMaxSeconds);
     // Forgets what is waiting, and leaves those running alone.
     ~EventHook();
 

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <asio/io_context.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -116,6 +118,54 @@ TEST_F(EventHookTest, TellsWhatFailed) {
             EXPECT_EQ(told, std::vector<std::string>{row.reason});
         }
     }
+}
+
+TEST_F(EventHookTest, KillsWhatRunsTooLong) {
+    EventHook hook(io, script("exec sleep 60"), 1);
+    std::vector<std::string> told;
+    hook.on_failure([&](const EventFailure& failure) { told.push_back(failure.reason); });
+    hook.run({true, 1, "sip:a", "AP", "IP"});
+    io.run_for(milliseconds(800));
+    EXPECT_TRUE(told.empty());
+    io.run_for(milliseconds(700));
+    EXPECT_EQ(told, std::vector<std::string>{"killed after 1 s"});
+    EXPECT_EQ(hook.stats().bad_exit, 1U);
+}
+
+TEST_F(EventHookTest, WhatWaitsGoesWithTheCommand) {
+    EventHook hook(io, script("sleep 0.2"));
+    for (int count = 0; count < 30; ++count) hook.run({true, 1, "sip:a", "AP", "IP"});
+    hook.set_command("");
+    io.run_for(milliseconds(1200));
+    EXPECT_EQ(hook.stats().started, EventHook::kRunningMax);
+    EXPECT_EQ(hook.stats().failed + hook.stats().bad_exit, 0U);
+}
+
+// As a program expects it that somebody starts by hand: no signal blocked or ignored, no input.
+TEST_F(EventHookTest, StartsAfresh) {
+    EventHook hook(io, script("readlink /proc/$$/fd/0 > \"$(dirname \"$0\")/out\"\n"
+                              "grep -E '^Sig(Blk|Ign)' /proc/$$/status | tr -d '[:space:]'"
+                              " >> \"$(dirname \"$0\")/out\""));
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe(pipe.data()), 0);
+    const int input = ::dup(STDIN_FILENO);
+    ::dup2(pipe[0], STDIN_FILENO);
+    sigset_t blocked, before;
+    ::sigemptyset(&blocked);
+    ::sigaddset(&blocked, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    const auto handler = std::signal(SIGUSR2, SIG_IGN);
+    hook.run({true, 1, "sip:a", "AP", "IP"});
+    std::signal(SIGUSR2, handler);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    ::dup2(input, STDIN_FILENO);
+    for (const int fd : {input, pipe[0], pipe[1]}) ::close(fd);
+    io.run_for(milliseconds(2000));
+    const std::string out = file("out");
+    constexpr std::string_view kStart = "/dev/null\nSigBlk:0000000000000000SigIgn:";
+    ASSERT_TRUE(out.starts_with(kStart)) << out;
+    // libc keeps two signals of its own above these.
+    EXPECT_EQ(std::stoull(out.substr(kStart.size()), nullptr, 16) & 0x7fffffff, 0U) << out;
 }
 
 TEST_F(EventHookTest, WithoutACommandDoesNothing) {
