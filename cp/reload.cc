@@ -108,8 +108,7 @@ Status Reload::keep_model(Config next) {
         set_dns_ttl();
         return loaded;
     }
-    if (Status open = parts_.sockets.listen(kernel_listeners(parts_.config)); !open) return open;
-    parts_.reconfigure_prober();
+    parts_.reconfigure_prober();  // listeners are as they were
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cp/line_budget.h"
+#include "cp/log.h"
 
 namespace lb::cp {
 namespace {
@@ -101,18 +102,98 @@ TEST(Reload, ServicesChangeWithoutANewModel) {
     EXPECT_TRUE(
         same_model(now, config_of(kService + "algorithm = 4\nno_destination = \"503 x\"\n")));
     EXPECT_FALSE(same_model(now, config_of(kService + "listen = [\"10.77.0.1:5070\"]\n")));
-    EXPECT_FALSE(same_model(now, config_of(kService + "[dispatcher]\nds_probing_threshold = 4\n")));
+    EXPECT_FALSE(same_model(
+        now, config_of(kService + "listen = [{ address = \"10.77.0.1:5060\", name = \"x\" }]\n")));
+    EXPECT_TRUE(same_model(now, config_of(kService + "[dispatcher]\nds_ping_interval = 5\n")));
+    EXPECT_FALSE(same_model(now, config_of("compat = \"6.1\"\n" + kPorts + kService, "")));
+}
+
+// Otherwise the new value would wait for a restart, and nothing would say so.
+TEST(Reload, EachOptionOfTheModelNeedsANewOne) {
+    const std::string with = kService + "[dispatcher]\nds_ping_interval = 5\n";
+    const Config now = config_of(with);
+    for (const char* option :
+         {"ds_load_mode = 1", "ds_attrs_none = true", "reload_keeps_state = false",
+          "ds_dns_mode = 4", "ds_probing_mode = 1", "ds_probing_threshold = 2",
+          "ds_inactive_threshold = 2", "ds_ping_latency_stats = true",
+          "ds_retain_latency_stats = true", "ds_latency_estimator_alpha = 800",
+          "hold_until_probed = true"}) {
+        EXPECT_FALSE(same_model(now, config_of(with + option + "\n"))) << option;
+    }
+}
+
+TEST(DataPlaneConfig, ComesFromTheConfiguration) {
+    const Config usual = config_of(kService);
+    const io::DataPlaneConfig as_is = data_plane_config(usual);
+    EXPECT_EQ(as_is.idle, io::IdleMode::kAdaptive);
+    EXPECT_FALSE(as_is.spread);
+    EXPECT_NE(as_is.route, nullptr);
+    Config config = usual;
+    config.adaptive = false;
+    config.spread_calls = true;
+    config.transactions = 4096;
+    config.ports[0].mtu = 9000;
+    config.ports[0].vlan = 7;
+    const io::DataPlaneConfig out = data_plane_config(config);
+    EXPECT_EQ(out.idle, io::IdleMode::kPoll);
+    EXPECT_TRUE(out.spread);
+    EXPECT_EQ(out.transactions, 4096U);
+    ASSERT_EQ(out.interfaces.size(), 2U);
+    EXPECT_EQ(out.interfaces[0].name, "edge");
+    EXPECT_EQ(out.interfaces[0].device, "net_af_packet0,iface=sl0");
+    EXPECT_EQ(out.interfaces[0].tap, "edge0");
+    EXPECT_EQ(out.interfaces[0].mtu, 9000);
+    EXPECT_EQ(out.interfaces[0].vlan, 7);
+    EXPECT_EQ(out.interfaces[1].tap, "");
+}
+
+TEST(CallLoad, OnlyWithATableForIt) {
+    DispatcherConfig config;
+    EXPECT_EQ(make_call_load(config, Secret()), nullptr);
+    config.ds_hash_size = 24;
+    EXPECT_EQ(make_call_load(config, Secret())->buckets(), std::size_t{1} << 17) << "at most";
+    config.ds_hash_size = 3;
+    EXPECT_EQ(make_call_load(config, Secret())->buckets(), 8U);
 }
 
 TEST(PortStats, OneRowADevice) {
     const Config config = config_of(kService);
     io::DeviceStats device;
     device.device = "net_af_packet0";
-    device.stats.rx_packets = 7;
+    device.stats = {true, 7, 8, 9, 10, 11, 12, 13};
     const auto rows = port_stats(config.ports, {device});
     ASSERT_EQ(rows.size(), 1U);
     EXPECT_EQ(rows[0].name, "edge");
+    EXPECT_TRUE(rows[0].link_up);
     EXPECT_EQ(rows[0].rx_packets, 7U);
+    EXPECT_EQ(rows[0].rx_bytes, 8U);
+    EXPECT_EQ(rows[0].rx_missed, 9U);
+    EXPECT_EQ(rows[0].rx_errors, 10U);
+    EXPECT_EQ(rows[0].tx_packets, 11U);
+    EXPECT_EQ(rows[0].tx_bytes, 12U);
+    EXPECT_EQ(rows[0].tx_errors, 13U);
+}
+
+// By the word that an operator greps for: only what takes a destination out or back has its own.
+TEST(Log, ChangesOfStateHaveTheirNames) {
+    struct Row {
+        std::uint32_t from, to;
+        const char* line;
+    };
+    const Row rows[] = {
+        {0, 1, "destination.inactive set=2 uri=sip:a from=AX to=IX reason=command generation=9"},
+        {2, 4, "destination.inactive set=2 uri=sip:a from=TX to=DX reason=command generation=9"},
+        {1, 0, "destination.active set=2 uri=sip:a from=IX to=AX reason=command generation=9"},
+        {1, 4, "destination.state set=2 uri=sip:a from=IX to=DX reason=command generation=9"},
+        {8, 0, "destination.state set=2 uri=sip:a from=AP to=AX reason=command generation=9"},
+    };
+    set_up_log(LogConfig{});
+    for (const Row& row : rows) {
+        testing::internal::CaptureStderr();
+        log_state_change({table::DestinationId{1}, 2, "sip:a", row.from, row.to, false}, 9);
+        EXPECT_THAT(testing::internal::GetCapturedStderr(),
+                    HasSubstr(std::string(" info ") + row.line + "\n"));
+    }
 }
 
 TEST(LineBudget, ASecondHasSoManyLinesAndTheRestIsCounted) {

@@ -4,8 +4,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <string>
@@ -262,12 +267,75 @@ TEST_F(ReloadTest, ChangesAreSoManySecondsApart) {
     EXPECT_FALSE(reload_->try_start());
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     EXPECT_TRUE(reload_->try_start()) << "of the one before, not of the one refused";
+}
+
+TEST_F(ReloadTest, AHangUpIsAChangeAsWell) {
+    configure("reload_delta = 60\n");
+    load();
+    hang_up();
+    EXPECT_FALSE(reload_->try_start());
     configure("reload_delta = 0\n");
     hang_up();
     EXPECT_TRUE(reload_->try_start());
-    configure("reload_delta = 60\n");
+}
+
+// systemctl reload waits for this.
+TEST_F(ReloadTest, SystemdIsTold) {
+    load();
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = folder_.file("notify");
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const auto told = [fd] {
+        std::array<char, 200> room;
+        const ssize_t n = ::recv(fd, room.data(), room.size(), MSG_DONTWAIT);
+        return std::string(room.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+    };
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    for (const char* list : {"1 sip:192.0.2.9:5060\n", "1 sip:bad host\n"}) {
+        table(list);
+        hang_up();
+        EXPECT_THAT(told(), testing::StartsWith("RELOADING=1\n"));
+        EXPECT_EQ(told(), "READY=1") << list;
+        EXPECT_EQ(told(), "");
+    }
+    ::unsetenv("NOTIFY_SOCKET");
+    ::close(fd);
+}
+
+// Started and not sent: the port leads nowhere.
+TEST_F(ReloadTest, PingsFollowEveryChange) {
+    const auto pinged = [this] {
+        const std::uint64_t before = parts_->prober->stats().started;
+        for (int turn = 0; turn < 250; ++turn) {
+            run_ms(10);
+            if (parts_->prober->stats().started > before) return true;
+        }
+        return false;
+    };
+    table("");
+    configure("ds_ping_interval = 1\nds_probing_mode = 1\n");
+    load();
+    parts_->prober->start();
+    DestinationRow row;
+    row.setid = 1;
+    row.destination = "sip:192.0.2.9:5060";
+    ASSERT_TRUE(reload_->add(row));
+    EXPECT_TRUE(pinged()) << "added";
+    ASSERT_TRUE(reload_->remove(1, row.destination));
+    table("1 sip:192.0.2.9:5060\n");
+    ASSERT_TRUE(reload_->table());
+    EXPECT_TRUE(pinged()) << "reloaded";
+    configure("ds_ping_interval = 1\nds_probing_mode = 1\nds_probing_threshold = 3\n");
     hang_up();
-    EXPECT_FALSE(reload_->try_start()) << "a hang-up is a change as well";
+    EXPECT_TRUE(pinged()) << "a new model";
+    configure("ds_probing_mode = 1\nds_probing_threshold = 3\n");
+    hang_up();
+    const std::uint64_t before = parts_->prober->stats().started;
+    run_ms(1300);
+    EXPECT_EQ(parts_->prober->stats().started, before) << "the interval is 0 now";
 }
 
 TEST_F(ReloadTest, APreviewTouchesNothing) {
