@@ -182,6 +182,133 @@ args = ["-l", "0"]
     EXPECT_EQ(config->eal.args.size(), 2u);
 }
 
+// A key that is read, and then falls on the floor, would be a default that nobody asked for.
+TEST(Config, EachKeyArrives) {
+    const auto d = [](const char* key) { return std::string("[dispatcher]\n") + key; };
+    const std::pair<std::string, bool (*)(const Config&)> kRows[] = {
+        {"enable_full_lr = true", [](const Config& c) { return c.services[0].enable_full_lr; }},
+        {"path = true", [](const Config& c) { return c.services[0].path; }},
+        {"set_host = true", [](const Config& c) { return c.services[0].set_host; }},
+        {"server_header = \"x\"",
+         [](const Config& c) { return c.services[0].server_header == "x"; }},
+        {"nat = \"off\"", [](const Config& c) { return c.services[0].nat == table::Nat::kOff; }},
+        {"nat = \"auto\"", [](const Config& c) { return c.services[0].nat == table::Nat::kAuto; }},
+        {"[[service.rule]]\nruri_host = \"x\"",
+         [](const Config& c) { return c.services[0].rules[0].ruri_host == "x"; }},
+        {"[[service.rule]]\nruri_user_prefix = \"x\"",
+         [](const Config& c) { return c.services[0].rules[0].ruri_user_prefix == "x"; }},
+        {"[[service.rule]]\nheader = \"x\"",
+         [](const Config& c) { return c.services[0].rules[0].header == "x"; }},
+        {"[[service.rule]]\naction = \"reply\"",
+         [](const Config& c) {
+             const table::Rule& rule = c.services[0].rules[0];
+             return rule.action == table::Rule::Action::kReply && rule.code == 403;
+         }},
+        {d("table_name = \"x\""), [](const Config& c) { return c.dispatcher.table_name == "x"; }},
+        {d("setid_col = \"x\""), [](const Config& c) { return c.dispatcher.setid_col == "x"; }},
+        {d("destination_col = \"x\""),
+         [](const Config& c) { return c.dispatcher.destination_col == "x"; }},
+        {d("flags_col = \"x\""), [](const Config& c) { return c.dispatcher.flags_col == "x"; }},
+        {d("priority_col = \"x\""),
+         [](const Config& c) { return c.dispatcher.priority_col == "x"; }},
+        {d("attrs_col = \"x\""), [](const Config& c) { return c.dispatcher.attrs_col == "x"; }},
+        {d("ds_db_extra_attrs = \"a=b\""),
+         [](const Config& c) { return c.dispatcher.ds_db_extra_attrs == "a=b"; }},
+        {d("ds_attrs_none = 1"), [](const Config& c) { return c.dispatcher.ds_attrs_none; }},
+        {d("ds_load_mode = 1"), [](const Config& c) { return c.dispatcher.ds_load_mode == 1; }},
+        {d("reload_delta = 7"), [](const Config& c) { return c.dispatcher.reload_delta == 7; }},
+        {d("reload_keeps_state = false"),
+         [](const Config& c) { return !c.dispatcher.reload_keeps_state; }},
+        {d("flags = 3"), [](const Config& c) { return c.dispatcher.flags == 3; }},
+        {d("use_default = true"), [](const Config& c) { return c.dispatcher.use_default; }},
+        {d("hash_pvar = \"$ci\""), [](const Config& c) { return c.dispatcher.hash_pvar == "$ci"; }},
+        {d("ds_hash_size = 7"), [](const Config& c) { return c.dispatcher.ds_hash_size == 7; }},
+        {d("ds_hash_expire = 7"), [](const Config& c) { return c.dispatcher.ds_hash_expire == 7; }},
+        {d("ds_hash_initexpire = 7"),
+         [](const Config& c) { return c.dispatcher.ds_hash_initexpire == 7; }},
+        {d("ds_ping_method = \"INFO\""),
+         [](const Config& c) { return c.dispatcher.ds_ping_method == "INFO"; }},
+        {d("ds_ping_from = \"sip:x\""),
+         [](const Config& c) { return c.dispatcher.ds_ping_from == "sip:x"; }},
+        {d("ds_ping_interval = 7"),
+         [](const Config& c) { return c.dispatcher.ds_ping_interval == 7; }},
+        {d("ds_ping_fr_timeout = 7"), [](const Config& c) { return c.probe_timeout_ms() == 7; }},
+        {d("ds_probing_threshold = 7"),
+         [](const Config& c) {
+             return c.dispatcher.ds_probing_threshold == 7 &&
+                    c.dispatcher.ds_inactive_threshold == 1;
+         }},
+        {d("ds_inactive_threshold = 7"),
+         [](const Config& c) {
+             return c.dispatcher.ds_inactive_threshold == 7 &&
+                    c.dispatcher.ds_probing_threshold == 1;
+         }},
+        {d("ds_ping_reply_codes = \"class=4\""),
+         [](const Config& c) { return c.dispatcher.ds_ping_reply_codes == "class=4"; }},
+        {d("ds_probing_mode = 3"),
+         [](const Config& c) { return c.dispatcher.ds_probing_mode == 3; }},
+        {d("ds_ping_spread = false"), [](const Config& c) { return !c.dispatcher.ds_ping_spread; }},
+        {d("ping_icmp_errors = true"),
+         [](const Config& c) { return c.dispatcher.ping_icmp_errors; }},
+        {d("hold_until_probed = true"),
+         [](const Config& c) { return c.dispatcher.hold_until_probed; }},
+        {d("ping_user_agent = \"\""),
+         [](const Config& c) { return c.dispatcher.ping_user_agent.empty(); }},
+        {d("event_command = \"/bin/true\""),
+         [](const Config& c) { return c.dispatcher.event_command == "/bin/true"; }},
+        {d("ds_ping_latency_stats = true"),
+         [](const Config& c) {
+             return c.dispatcher.ds_ping_latency_stats && !c.dispatcher.ds_retain_latency_stats;
+         }},
+        {d("ds_retain_latency_stats = true"),
+         [](const Config& c) {
+             return c.dispatcher.ds_retain_latency_stats && !c.dispatcher.ds_ping_latency_stats;
+         }},
+        {d("outbound_proxy = \"sip:x\""),
+         [](const Config& c) { return c.dispatcher.outbound_proxy == "sip:x"; }},
+        {d("ds_ping_socket = \"udp:10.77.0.1:5060\""),
+         [](const Config& c) { return c.dispatcher.ds_ping_socket == "udp:10.77.0.1:5060"; }},
+        {d("ds_dns_mode = 9"),
+         [](const Config& c) {
+             return c.dispatcher.ds_dns_mode == 9 && c.dispatcher.asks_services();
+         }},
+        {d("ds_dns_interval = 7"),
+         [](const Config& c) { return c.dispatcher.ds_dns_interval == 7; }},
+        {d("ds_dns_ttl = 7"), [](const Config& c) { return c.dispatcher.ds_dns_ttl == 7; }},
+        {"[tm]\nfr_timer = 7", [](const Config& c) { return c.probe_timeout_ms() == 7; }},
+        {"[tm]\nretr_timer1 = 7", [](const Config& c) { return c.tm.retr_timer1 == 7; }},
+        {"[tm]\nretr_timer2 = 7000", [](const Config& c) { return c.tm.retr_timer2 == 7000; }},
+        {"[tm]\nmax_noninv_lifetime = 7",
+         [](const Config& c) { return c.probe_timeout_ms() == 7; }},
+        {"[rpc]\njsonrpc = [\"fifo:/x\"]",
+         [](const Config& c) { return c.rpc.jsonrpc == std::vector<std::string>{"fifo:/x"}; }},
+        {"[rpc]\nowner = \"x\"", [](const Config& c) { return c.rpc.owner == "x"; }},
+        {"[rpc]\ngroup = \"x\"", [](const Config& c) { return c.rpc.group == "x"; }},
+        {"[rpc]\nreply_dir = \"/x\"", [](const Config& c) { return c.rpc.reply_dir == "/x"; }},
+        {"[rpc]\njson_pretty = false", [](const Config& c) { return !c.rpc.json_pretty; }},
+        {"[log]\nlevel = \"error\"", [](const Config& c) { return c.log.level == "error"; }},
+        {"[log]\ntarget = \"syslog\"", [](const Config& c) { return c.log.target == "syslog"; }},
+    };
+    for (const auto& [text, arrived] : kRows) {
+        const auto config = parse(text);
+        ASSERT_TRUE(config) << text << config.error().message;
+        EXPECT_TRUE(arrived(*config)) << text;
+    }
+    const auto root = parse_config(
+        std::string("compat = \"6.1\"\nsecret_file = \"/s\"\ntrace_dir = \"/t\"\nworkers = 2\n"
+                    "adaptive = false\nspread = \"call-id\"\nverify_checksums = false\n") +
+            kSmall,
+        "f");
+    ASSERT_TRUE(root) << root.error().message;
+    EXPECT_EQ(root->compat, Compat::k61);
+    EXPECT_EQ(root->secret_file, "/s");
+    EXPECT_EQ(root->trace_dir, "/t");
+    EXPECT_EQ(root->workers, 2U);
+    EXPECT_FALSE(root->adaptive);
+    EXPECT_TRUE(root->spread_calls);
+    EXPECT_FALSE(root->verify_checksums);
+}
+
 // A file of 6.1 counts alpha the other way round.
 TEST(Config, AlphaOfNewerVersions) {
     const auto config = parse_config(std::string("compat = \"6.1\"\n") + kSmall +
@@ -231,6 +358,24 @@ constexpr Bad kBad[] = {
     {"algorithm = 10", "f.toml:5: service \"public\": algorithm 10 needs dispatcher.ds_hash_size"},
     {"nat = \"on\"", "f.toml:7: service \"public\".nat: 'on' is not one of: off, auto, always"},
     {"no_destination = \"44 x\"", "f.toml:7: service \"public\".no_destination: \"44 x\" is not"},
+    {"no_destination = \"\"", "f.toml:7: service \"public\".no_destination: \"\" is not"},
+    {"no_destination = \"404-x\"", "f.toml:7: service \"public\".no_destination: \"404-x\" is"},
+    {"no_destination = \"299 x\"", "f.toml:7: service \"public\".no_destination: \"299 x\" is"},
+    {"no_destination = \"700 x\"", "f.toml:7: service \"public\".no_destination: \"700 x\" is"},
+    {"listen = [\"10.77.0.1:0\"]", "f.toml:7: service \"public\".listen: '10.77.0.1:0' is not"},
+    {"[dispatcher]\nds_ping_method = \"options\"",
+     "f.toml:8: dispatcher.ds_ping_method: \"options\" is not a method in capital letters"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\ntap = \"a234567890123456\"",
+     "f.toml:10: port \"x\".tap: is longer than 15 characters"},
+    {"[[service]]\nname = \"public\"\nlisten = [\"10.77.0.1:9\"]",
+     "f.toml:7: service \"public\": name is used twice"},
+    {"listen = [{ address = \"10.77.0.1:1\", name = \"a\" }, { address = \"10.77.0.1:2\", name "
+     "= \"a\" }]",
+     "f.toml:5: service \"public\": listen name \"a\" is used twice"},
+    {"[dispatcher]\nds_ping_socket = \"udp:10.9.9.9:5060\"",
+     "f.toml:7: dispatcher.ds_ping_socket: no service listens on udp:10.9.9.9:5060"},
+    {"[dispatcher]\nds_default_sockname = \"x\"",
+     "f.toml:7: dispatcher.ds_default_sockname: no listen has the name \"x\""},
     {"listen = [\"10.77.0.1\"]",
      "f.toml:7: service \"public\".listen: '10.77.0.1' is not address:port"},
     {"listen = [\"10.77.0.1:5060\", \"10.77.0.1:5060\"]",
