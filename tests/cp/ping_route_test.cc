@@ -38,6 +38,7 @@ TEST(PingRoute, ChoosesWhereToSendFrom) {
     EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5060") << "not of this family";
     options.ds_default_sockname = "first";
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
+    EXPECT_EQ(local(options, attrs, Family::kIpv6), "[2001:db8::1]:5060") << "nor is that";
     options.ds_ping_socket = "127.0.60.1:5080";
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
 

@@ -262,6 +262,35 @@ TEST_F(ShellTest, DoesNotProbeWhatIsNotOverUdp) {
     }
 }
 
+TEST_F(ShellTest, PingsAsTheRowSays) {
+    DestinationRow row;
+    row.setid = 1;
+    row.destination = "sip:127.0.61.1:5060";
+    row.attrs = "ping_from=sip:monitor@example.net";
+    ASSERT_TRUE(dispatcher.load({row}, nullptr, true));
+    prober.destinations_changed();
+    prober.start();
+    run_ms(130);
+    ASSERT_FALSE(sent.empty());
+    EXPECT_NE(sent[0].message.find("\r\nFrom: <sip:monitor@example.net>;tag="), std::string::npos);
+}
+
+// No failure: the destination is not to blame.
+TEST_F(ShellTest, LeavesAPingOutWhileItsProxyIsAskedFor) {
+    ProberOptions settings = prober_settings();
+    settings.route.outbound_proxy = "sip:proxy.example";
+    settings.route.resolve = [](std::string_view, std::uint16_t) {
+        return PingHop{std::nullopt, true};
+    };
+    load({kFirst});
+    prober.reconfigure(settings);
+    prober.start();
+    run_ms(350);
+    EXPECT_GE(prober.stats().postponed, 2U);
+    EXPECT_EQ(prober.stats().started, 0U);
+    EXPECT_EQ(state(0), "AX");
+}
+
 TEST(HoldUntilProbed, TheFirstResultDecides) {
     DispatcherOptions options = model_options();
     options.hold_until_probed = true;
@@ -309,6 +338,30 @@ TEST(ProberOptions, ComeFromTheConfiguration) {
     config.dispatcher.ds_ping_fr_timer = 1500;
     EXPECT_EQ(prober_options(config).scheduler.timers.timeout, 1500 * kMillisecond);
     EXPECT_EQ(prober_options(Config{}).scheduler.interval, 0);
+    config.tm.retr_timer2 = 2000;
+    config.dispatcher.ping_icmp_errors = true;
+    config.dispatcher.ds_ping_socket = "udp:10.77.0.1:5060";
+    config.dispatcher.ds_default_socket = "udp:10.77.0.2:5060";
+    config.dispatcher.ds_default_sockname = "edge";
+    config.dispatcher.event_command = "/bin/true";
+    config.dispatcher.ds_ping_method = "INFO";
+    config.dispatcher.ds_ping_from = "sip:me";
+    const ProberOptions more = prober_options(config);
+    EXPECT_EQ(more.scheduler.timers.t2, 2000 * kMillisecond);
+    EXPECT_TRUE(more.scheduler.icmp_ends_ping);
+    EXPECT_FALSE(options.scheduler.icmp_ends_ping);
+    EXPECT_EQ(more.route.ds_ping_socket, "udp:10.77.0.1:5060");
+    EXPECT_EQ(more.route.ds_default_socket, "udp:10.77.0.2:5060");
+    EXPECT_EQ(more.route.ds_default_sockname, "edge");
+    EXPECT_EQ(more.event_command, "/bin/true");
+    EXPECT_EQ(more.scheduler.format.method, "INFO");
+    EXPECT_EQ(more.scheduler.format.from, "sip:me");
+    EXPECT_FALSE(more.latencies_choose);
+    config.services[0].rules.emplace_back().algorithm = table::Algorithm::kLatency;
+    EXPECT_TRUE(prober_options(config).latencies_choose) << "a rule";
+    config.services[0].rules.clear();
+    config.services[0].algorithm = table::Algorithm::kLatency;
+    EXPECT_TRUE(prober_options(config).latencies_choose) << "a service";
     EXPECT_TRUE(prober_options(Config{}).scheduler.format.user_agent.starts_with("siplane"));
 }
 

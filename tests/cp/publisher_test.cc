@@ -7,6 +7,8 @@
 #include <chrono>
 #include <thread>
 
+#include "cp/log.h"
+
 namespace lb::cp {
 namespace {
 
@@ -153,6 +155,14 @@ TEST_F(PublisherTest, ARefusedTableLeavesTheOldOne) {
     EXPECT_EQ(publisher_->tables().dispatch->sets().size(), 1U);
     EXPECT_EQ(publisher_->tables().network->interfaces().size(), 3U) << "the rest goes on";
     EXPECT_TRUE(had_previous_);
+    set_up_log(LogConfig{});
+    testing::internal::CaptureStderr();
+    publisher_->changed(Publisher::kState);
+    run();
+    EXPECT_NE(
+        testing::internal::GetCapturedStderr().find("error tables.refused reason=\"no good\""),
+        std::string::npos)
+        << "nobody else asks how that ended";
 }
 
 // A reader as the workers are: each generation it sees is whole, and none goes back.

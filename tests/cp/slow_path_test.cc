@@ -88,6 +88,19 @@ core::Verdict route_by_payload(net::Packet& packet, const table::Tables& tables,
     return {core::Action::kResolve, {}, 0};
 }
 
+// What route() was given last; asks for a name, whatever is known.
+struct Given {
+    std::uint16_t device = 0, vlan = 0;
+    std::uint64_t now_ms = 0;
+} given;
+
+core::Verdict route_never_done(net::Packet& packet, const table::Tables&,
+                               core::Scratch& scratch) noexcept {
+    given = {packet.device, packet.vlan, scratch.state.now_ms};
+    scratch.unresolved = "gw.example:5060";
+    return {core::Action::kResolve, {}, 0};
+}
+
 class SlowPathTest : public testing::Test {
 protected:
     void SetUp() override {
@@ -98,19 +111,24 @@ protected:
         dns_ = std::make_unique<Dns>(io_, options);
         table::NetworkState network;
         network.interfaces.resize(1);
+        network.interfaces[0].device = 3;
+        network.interfaces[0].vlan = 7;
         network.routes.push_back({*Prefix::parse("127.0.0.0/8"), 0, {}, 0});
         tables_.network = table::Network::build(std::move(network));
+        make(route_by_payload);
+
+        Peer finder(io_, "127.0.0.1");  // a free port, most likely
+        service_ = finder.endpoint();
+        service6_ = {*IpAddress::parse("::1"), service_.port};
+    }
+    void make(SlowPath::Route route) {
         SlowPath::Hooks hooks;
         hooks.tables = [this]() -> const table::Tables& { return tables_; };
         hooks.device = [this](table::InterfaceIndex) { return device_; };
         hooks.name_answered = [this] { ++answered_; };
         hooks.now_ms = [this] { return now_ms_; };
-        hooks.route = route_by_payload;
+        hooks.route = route;
         slow_path_ = std::make_unique<SlowPath>(sockets_, *dns_, std::move(hooks), 0);
-
-        Peer finder(io_, "127.0.0.1");  // a free port, most likely
-        service_ = finder.endpoint();
-        service6_ = {*IpAddress::parse("::1"), service_.port};
     }
     void listen() {
         const Status status = sockets_.listen({service_, service6_});
@@ -231,6 +249,58 @@ TEST_F(SlowPathTest, HeldFramesAreBoundedInNumberBytesAndTime) {
     slow_path_->expire();
     EXPECT_EQ(slow_path_->counters().held, 0U);
     EXPECT_EQ(slow_path_->counters().dropped, SlowPath::kHeldMax + 10);
+}
+
+TEST_F(SlowPathTest, BytesHeldAreCountedBothWays) {
+    const auto large = frame_of(at("127.0.0.1:9"), service_, std::string(60000, 'x'));
+    const std::size_t fit = SlowPath::kHeldBytesMax / large.size();
+    for (int round = 0; round < 2; ++round) {
+        for (std::size_t i = 0; i < fit + 5; ++i) take(core::Action::kResolve, large);
+        EXPECT_EQ(slow_path_->counters().held, fit);
+        now_ms_ += SlowPath::kHeldMs;
+        slow_path_->expire();
+        EXPECT_EQ(slow_path_->counters().held, 0U);
+    }
+}
+
+TEST_F(SlowPathTest, NextHopsAreRememberedOnceAndTheLatestOfThem) {
+    listen();
+    const auto send_to = [&](std::size_t number) {
+        const std::string address =
+            "127.1." + std::to_string(number / 250) + "." + std::to_string(1 + number % 250);
+        take(core::Action::kSlowPath, frame_of(service_, at((address + ":9").c_str()), "x"));
+        return *IpAddress::parse(address);
+    };
+    send_to(0);
+    send_to(0);
+    EXPECT_EQ(slow_path_->recent().size(), 1U);
+    for (std::size_t i = 1; i < SlowPath::kRecentMax; ++i) send_to(i);
+    EXPECT_EQ(slow_path_->recent().size(), SlowPath::kRecentMax);
+    const IpAddress last = send_to(SlowPath::kRecentMax);
+    EXPECT_EQ(slow_path_->recent().size(), SlowPath::kRecentMax);
+    EXPECT_EQ(slow_path_->recent().back().second, last);
+    EXPECT_EQ(slow_path_->recent().front().second, *IpAddress::parse("127.1.0.2"));
+}
+
+TEST_F(SlowPathTest, RoutesAFrameAsItCameIn) {
+    make(route_never_done);
+    dns_server_.a("gw.example", "127.0.0.1");
+    now_ms_ = 4321;
+    auto frame = frame_of(at("127.0.0.1:9"), service_, "x");
+    take(core::Action::kResolve, frame);
+    EXPECT_EQ(given.device, 3);
+    EXPECT_EQ(given.vlan, 7);
+    EXPECT_EQ(given.now_ms, 4321U);
+    run_until_answered(1);
+    publish();
+    EXPECT_EQ(slow_path_->counters().held, 0U) << "held once, not for ever";
+    EXPECT_EQ(slow_path_->counters().dropped, 1U);
+    const std::array<std::uint8_t, 4> tag{0x81, 0x00, 0x00, 0x07};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    take(core::Action::kResolve, frame);
+    EXPECT_EQ(given.vlan, net::kNoVlan) << "it says so itself";
+    slow_path_->take(core::Action::kResolve, 1, frame);
+    EXPECT_EQ(slow_path_->counters().dropped, 2U) << "no such interface any more";
 }
 
 TEST_F(SlowPathTest, SocketsHandOverWhatArrives) {
