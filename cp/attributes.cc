@@ -51,7 +51,7 @@ public:
     // REQUIRES: !done(). False on a syntax error.
     bool next(Pair& pair) noexcept {
         pair = {};
-        pair.name = take_until(" \t\r\n,>=;");
+        pair.name = take_until(" \t\r\n,=;");
         skip_space();
         if (rest_.starts_with('=')) {
             rest_.remove_prefix(1);
@@ -80,7 +80,7 @@ private:
         if (rest_.empty()) return true;
         const char quote = rest_.front();
         if (quote != '"' && quote != '\'') {
-            value = take_until(" \t\r\n,>;");
+            value = take_until(" \t\r\n,;");
             return !value.empty() ? check_value(value) : fail("a value is missing after '='");
         }
         rest_.remove_prefix(1);
@@ -102,7 +102,8 @@ private:
     bool take_separator() noexcept {
         skip_space();
         if (rest_.empty()) return true;
-        if (rest_.front() == ',' || rest_.front() == '>') {  // Kamailio ends here, silently
+        // Kamailio ends here, silently; a '>' within a name or value is part of it: <sip:a@b>.
+        if (rest_.front() == ',' || rest_.front() == '>') {
             rest_ = {};
             return true;
         }

@@ -61,6 +61,14 @@ TEST(Attributes, EveryNameArrives) {
     EXPECT_EQ(parse_attributes("ocmax=101")->ocmax, 100);
 }
 
+TEST(Attributes, AnAddressInAngleBracketsStaysWhole) {
+    const auto attrs = parse_attributes("ping_from=<sip:f@h>;obproxy=<sip:o>;duid=d");
+    ASSERT_TRUE(attrs);
+    EXPECT_EQ(attrs->ping_from(), "<sip:f@h>");
+    EXPECT_EQ(attrs->obproxy(), "<sip:o>");
+    EXPECT_EQ(attrs->duid(), "d");
+}
+
 TEST(Attributes, ValuesPutRightAreNamed) {
     std::vector<std::string> warnings;
     ASSERT_TRUE(parse_attributes("weight=101;rweight=0;ocrate=x", &warnings));
