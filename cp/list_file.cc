@@ -79,15 +79,18 @@ const char* parse_line(std::string_view line, RowView& row, bool& comment) {
     if (row.destination.empty()) return "a set id without a destination";
     if (fields.at_comment()) return nullptr;
     fields.skip_space();
+    if (fields.at_comment()) return nullptr;
 
     const auto flags = fields.take_flags();
     if (!flags) return "the flags are above 2147483647";
     row.flags = *flags;
     fields.skip_space();
+    if (fields.at_comment()) return nullptr;
     const auto priority = fields.take_number();
     if (!priority) return "the priority is above 2147483647";
     row.priority = *priority;
     fields.skip_space();
+    if (fields.at_comment()) return nullptr;
     row.attrs = fields.take_until(kSpace);
     return nullptr;
 }

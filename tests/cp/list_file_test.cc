@@ -20,9 +20,13 @@ struct Row {
 constexpr Row kRows[] = {
     {"1 sip:h", 1, "sip:h", 0, 0, ""},
     {"  2\tsip:h:5060  8  5 duid=a;weight=3 ignored", 2, "sip:h:5060", 8, 5, "duid=a;weight=3"},
-    {"sip:1.2.3.4", 0, "sip:1.2.3.4", 0, 0, ""},                 // no set id: 0
-    {"1 sip:h#x 8 5", 1, "sip:h", 0, 0, ""},                     // '#' ends the record
-    {"1 sip:h 8 5 a#b", 1, "sip:h", 8, 5, "a#b"},                // but not in attrs
+    {"sip:1.2.3.4", 0, "sip:1.2.3.4", 0, 0, ""},   // no set id: 0
+    {"1 sip:h#x 8 5", 1, "sip:h", 0, 0, ""},       // '#' ends the record
+    {"1 sip:h 8 5 a#b", 1, "sip:h", 8, 5, "a#b"},  // but not in attrs
+    {"1 sip:h # x", 1, "sip:h", 0, 0, ""},         // and a comment behind a record
+    {"1 sip:h 8# x", 1, "sip:h", 8, 0, ""},
+    {"1 sip:h 8 5 #x=y", 1, "sip:h", 8, 5, ""},
+    {"1 sip:h 8 5 a=b # x", 1, "sip:h", 8, 5, "a=b"},
     {"1 sip:h 10 rweight=50", 1, "sip:h", 10, 0, "rweight=50"},  // digits are optional
     {"1 sip:h rweight=30", 1, "sip:h", 0, 0, "rweight=30"},
     {"1 sip:h 0x18 7", 1, "sip:h", 24, 7, ""},  // as newer versions read it
