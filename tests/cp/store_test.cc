@@ -144,6 +144,33 @@ TEST_F(StoreTest, TextWhereANumberBelongs) {
     rows();
     sql("insert into dispatcher (setid,destination) values ('one','sip:a')");
     EXPECT_EQ(rows().at(0).problem, "setid \"one\" is not an integer");
+    // What the shell's .import makes of an empty field.
+    sql("insert into dispatcher (setid,destination,flags,priority) values (1,'sip:b','','')");
+    EXPECT_EQ(rows().at(1).problem, "");
+    EXPECT_EQ(rows().at(1).flags, 0);
+    EXPECT_EQ(rows().at(1).priority, 0);
+}
+
+// Recorded from Kamailio 5.6.3: a view keeps its order, and an index that holds all columns read
+// gives its own.
+TEST_F(StoreTest, OrderOfRows) {
+    const auto order = [&] {
+        std::string out;
+        const auto table = open()->table();
+        for (std::size_t i = 0; i < table->size(); ++i) out += (*table)[i].destination.substr(4);
+        return out;
+    };
+    rows();
+    sql("insert into dispatcher (setid,destination) values (1,'sip:c'),(1,'sip:a'),(1,'sip:b')");
+    EXPECT_EQ(order(), "cab");
+    EXPECT_EQ(open()->table()->origin(1), "dispatcher row 2");
+    sql("create index whole on dispatcher (setid,destination,flags,priority,attrs)");
+    EXPECT_EQ(order(), "abc");
+    EXPECT_EQ(open()->table()->origin(0), "dispatcher row 2");
+    sql("drop index whole; alter table dispatcher rename to all_rows;"
+        "create view dispatcher as select * from all_rows order by id desc");
+    EXPECT_EQ(order(), "bac");
+    EXPECT_EQ(open()->table()->origin(0), "a row of dispatcher");
 }
 
 TEST_F(StoreTest, InsertAndRemove) {
