@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 
 #include "cp/socket_text.h"
 #include "dp/base/limits.h"
+#include "dp/sip/parser.h"
 #include "dp/table/pvar.h"
 #include "probe/reply_codes.h"
 
@@ -42,10 +44,17 @@ bool has_listener(const Config& config, const Endpoint& endpoint) {
     return false;
 }
 
+struct IgnoringCase {
+    bool operator()(const std::string& a, const std::string& b) const noexcept {
+        return ::strcasecmp(a.c_str(), b.c_str()) < 0;
+    }
+};
+
+// As attributes name it: in any case.
 bool has_listener_name(const Config& config, std::string_view name) {
     for (const ServiceConfig& service : config.services) {
         for (const ListenConfig& listen : service.listen) {
-            if (listen.name == name) return true;
+            if (sip::iequals(listen.name, name)) return true;
         }
     }
     return false;
@@ -154,7 +163,8 @@ void check_rule(const Config& config, const ServiceConfig& service, const table:
 }
 
 void check_services(const Config& config, ConfigLog& log) {
-    std::set<std::string> names, listen_names;
+    std::set<std::string> names;
+    std::set<std::string, IgnoringCase> listen_names;
     std::set<Endpoint> endpoints;
     for (const ServiceConfig& service : config.services) {
         const std::string key = service_key(service);

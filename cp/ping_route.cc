@@ -1,6 +1,7 @@
 #include "cp/ping_route.h"
 
 #include "cp/socket_text.h"
+#include "dp/sip/parser.h"
 #include "dp/sip/uri.h"
 
 namespace lb::cp {
@@ -69,7 +70,7 @@ std::optional<Endpoint> PingRoute::by_socket(std::string_view text, Family famil
 std::optional<Endpoint> PingRoute::by_name(std::string_view name, Family family) const {
     if (name.empty()) return std::nullopt;
     for (const PingListener& listener : options_.listeners) {
-        if (listener.name == name && listener.endpoint.address.family() == family) {
+        if (sip::iequals(listener.name, name) && listener.endpoint.address.family() == family) {
             return listener.endpoint;
         }
     }

@@ -9,6 +9,7 @@
 #include "cp/list_file.h"
 #include "cp/socket_text.h"
 #include "cp/store.h"
+#include "dp/sip/parser.h"
 
 namespace lb::cp {
 namespace {
@@ -43,7 +44,7 @@ table::Service make_service(const ServiceConfig& config) {
 table::ListenerIndex find_name(const std::vector<table::Listener>& listeners,
                                std::string_view name) {
     for (std::size_t i = 0; i < listeners.size(); ++i) {
-        if (listeners[i].name == name) return static_cast<table::ListenerIndex>(i);
+        if (sip::iequals(listeners[i].name, name)) return static_cast<table::ListenerIndex>(i);
     }
     return table::kNoListener;
 }

@@ -46,6 +46,8 @@ TEST(PingRoute, ChoosesWhereToSendFrom) {
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
     attrs = *parse_attributes("socket=udp:127.0.60.1:5060;sockname=second");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5080");
+    attrs = *parse_attributes("socket=udp:127.0.60.1:5060;sockname=Second");
+    EXPECT_EQ(local(options, attrs), "127.0.60.1:5080") << "in any case";
     attrs = *parse_attributes("sockname=second;ping_socket=udp:127.0.60.1");
     EXPECT_EQ(local(options, attrs), "127.0.60.1:5060");
     attrs = *parse_attributes("sockname=second;ping_socket=UDP:127.0.60.1");

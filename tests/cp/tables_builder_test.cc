@@ -74,6 +74,7 @@ TEST(TablesBuilder, WhoseListener) {
     EXPECT_EQ(of(plain, ""), table::kNoListener);
     EXPECT_EQ(of(plain, "socket=udp:10.77.0.1:5062"), 1);
     EXPECT_EQ(of(plain, "sockname=in;socket=udp:10.77.0.1:5060"), 1);
+    EXPECT_EQ(of(plain, "sockname=IN"), 1);
     const Config with_default =
         config("[dispatcher]\nds_default_socket = \"udp:[fd77::1]:5070\"\n");
     EXPECT_EQ(of(with_default, ""), 3);
@@ -86,6 +87,7 @@ TEST(TablesBuilder, OptionsCheckSockets) {
     EXPECT_FALSE(options.is_local_socket("udp:10.77.0.1:5063"));
     EXPECT_FALSE(options.is_local_socket("tcp:10.77.0.1:5062"));
     EXPECT_TRUE(options.is_local_sockname("in"));
+    EXPECT_TRUE(options.is_local_sockname("In"));
     EXPECT_FALSE(options.is_local_sockname("out"));
 }
 
