@@ -36,16 +36,17 @@ std::uint8_t protocol_of(std::string_view transport) noexcept {
     return 0;
 }
 
-// ";name=value;name" up to '?': the value of transport.
+// ";name=value;name" up to '?': the value of transport, of the last one if there are several.
 std::string_view find_transport(std::string_view params) noexcept {
+    std::string_view transport;
     params = params.substr(0, params.find('?'));
     while (!params.empty()) {
         params.remove_prefix(1);  // the ';'
         const std::string_view one = params.substr(0, params.find(';'));
-        if (starts_with_nocase(one, "transport=")) return one.substr(10);
+        if (starts_with_nocase(one, "transport=")) transport = one.substr(10);
         params.remove_prefix(one.size());
     }
-    return {};
+    return transport;
 }
 
 const char* take_user(std::string_view& rest) noexcept {
