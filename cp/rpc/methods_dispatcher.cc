@@ -21,10 +21,17 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
 
 Value text_or_null(std::string_view text) { return text.empty() ? Value(Null{}) : Value(text); }
 
+// An IPv6 address stands in brackets, as in a URI.
+std::string in_brackets(std::string_view address) {
+    if (address.find(':') == std::string_view::npos) return std::string(address);
+    return '[' + std::string(address) + ']';
+}
+
 void add_full(Struct& out, const cp::Destination& destination, bool newer) {
-    out.add("HOST", destination.host())
-        .add("IPADDR", destination.endpoints.empty() ? std::string()
-                                                     : destination.endpoints.front().address.text())
+    const cp::EndpointList& endpoints = destination.endpoints;
+    out.add("HOST", in_brackets(destination.host()))
+        .add("IPADDR",
+             endpoints.empty() ? std::string() : in_brackets(endpoints.front().address.text()))
         .add("PORT", static_cast<std::int32_t>(destination.port))
         .add("PROTOID", static_cast<std::int32_t>(destination.protocol))
         // When the name was last resolved anew: Kamailio leaves it at 0 unless ds_dns_ttl is set.

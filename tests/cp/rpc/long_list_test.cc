@@ -137,5 +137,18 @@ TEST(LongList, OnlyForLongOnes) {
     EXPECT_EQ(LongList::begin(dispatcher, "dispatcher.reload", Params{}, 1), nullptr);
 }
 
+// Recorded from Kamailio 5.6.3: the host as the row has it, the address as it is written anew.
+TEST(LongList, Ipv6StandsInBrackets) {
+    std::vector<cp::DestinationRow> row(1);
+    row[0].destination = "sip:[FD77::A]:5070";
+    cp::Dispatcher dispatcher{cp::DispatcherOptions{}};
+    ASSERT_TRUE(dispatcher.load(row, no_names, true));
+    const cp::Destination& loaded = dispatcher.sets().at(0).members.at(0);
+    const std::string bytes =
+        write_reply(1, Reply::of(listed_destination(loaded, 0, ListMode::kFull, {})));
+    EXPECT_NE(bytes.find("[FD77::A]", bytes.find("HOST")), std::string::npos);
+    EXPECT_NE(bytes.find("[fd77::a]", bytes.find("IPADDR")), std::string::npos);
+}
+
 }  // namespace
 }  // namespace lb::rpc
