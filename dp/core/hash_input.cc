@@ -24,7 +24,8 @@ std::string_view take_space(std::string_view text) noexcept {
 }
 
 // Splits one `name=value` off a list of digest parameters. A quoted value ends at the first quote,
-// escaped or not. False at the end of the list, or where it is broken.
+// escaped or not, and what else stands before the next comma is passed over, so that realm="a\"b"
+// does not hide the parameters behind it. False at the end of the list, or where it is broken.
 bool take_parameter(std::string_view& list, std::string_view& name,
                     std::string_view& value) noexcept {
     list.remove_prefix(std::min(list.find_first_not_of(" \t\r\n,"), list.size()));
@@ -42,6 +43,7 @@ bool take_parameter(std::string_view& list, std::string_view& name,
         value = list.substr(0, end);
         list.remove_prefix(end);
     }
+    list.remove_prefix(std::min(list.find(','), list.size()));
     return true;
 }
 

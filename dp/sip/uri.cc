@@ -222,11 +222,8 @@ std::optional<std::string_view> find_param(std::string_view params, std::string_
     return find_odd_param(between(at, end), name, index);
 }
 
-bool is_user_phone(const Uri& uri) noexcept {
-    constexpr Name kPhone("phone");
-    const auto user = find_param(uri.params, "user");
-    return user.has_value() && kPhone.is(*user);
-}
+// The value in this case only, as Kamailio has it: it decides what is hashed.
+bool is_user_phone(const Uri& uri) noexcept { return find_param(uri.params, "user") == "phone"; }
 
 std::optional<IpAddress> literal_host(std::string_view host) noexcept {
     if (host.size() < 2 || host.front() != '[') return IpAddress::parse(host);

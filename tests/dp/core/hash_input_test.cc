@@ -49,6 +49,13 @@ TEST(HashInput, AuthUserVariable) {
         {"empty", "INVITE", digest("Authorization", ""), "[]"},
         {"empty_behind_colon", "INVITE", digest("Authorization", "abc:"), "[]"},
         {"no_username", "INVITE", "Authorization: Digest realm=\"r\"\r\n", "[]"},
+        {"escaped_quote_before", "INVITE",
+         "Authorization: Digest realm=\"a\\\"b\", username=\"alice\"\r\n", "[alice]"},
+        {"list_in_quotes_before", "INVITE",
+         "Authorization: Digest realm=\"a,username=\\\"z\\\"\",username=\"alice\"\r\n", "[alice]"},
+        {"word_behind_a_value", "INVITE",
+         "Authorization: Digest realm=\"r\" y,username=\"alice\"\r\n", "[alice]"},
+        {"no_comma", "INVITE", "Authorization: Digest realm=\"r\" username=\"alice\"\r\n", "[]"},
         {"none", "INVITE", "", "[<null>]"},
         {"other_scheme", "INVITE", basic, "[<null>]"},
         {"other_scheme_first", "INVITE", digest("Authorization", "alice") + basic, "[<null>]"},
@@ -121,6 +128,8 @@ TEST(HashInput, UserOfATelephoneNumber) {
     };
     EXPECT_EQ(user("sip:+1-555;isub=1@h;user=phone"), "+1-555");
     EXPECT_EQ(user("sip:bob;tag=x@h:5060;user=phone;transport=udp"), "bob");
+    EXPECT_EQ(user("sip:+1-555;isub=1@h;USER=phone"), "+1-555");
+    EXPECT_EQ(user("sip:+1-555;isub=1@h;user=Phone"), "+1-555;isub=1") << "Kamailio minds the case";
     EXPECT_EQ(user("sip:bob;tag=x@h"), "bob;tag=x");
     EXPECT_EQ(user("tel:+1-555;isub=1"), "+1-555");
 }
