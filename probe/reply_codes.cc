@@ -3,21 +3,38 @@
 #include <charconv>
 #include <optional>
 
+#include "dp/sip/parser.h"
+
 namespace lb::probe {
 
 namespace {
 
+constexpr std::string_view kSpace = " \t\r\n";
+
 std::string_view trim(std::string_view text) noexcept {
-    constexpr std::string_view kSpace = " \t\r\n";
     const std::size_t first = text.find_first_not_of(kSpace);
     if (first == std::string_view::npos) return {};
     return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+// Without the quotes it may stand in; nothing for several words.
+std::optional<std::string_view> one_word(std::string_view text) noexcept {
+    if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'')) {
+        if (text.back() != text.front()) return std::nullopt;
+        return text.substr(1, text.size() - 2);
+    }
+    if (text.find_first_of(kSpace) != std::string_view::npos) return std::nullopt;
+    return text;
+}
+
+// The digits it begins with: "404x" is 404.
 std::optional<unsigned> number(std::string_view text) noexcept {
+    const auto word = one_word(text);
+    if (!word) return std::nullopt;
+    const std::string_view digits = word->substr(word->starts_with('+') ? 1 : 0);
     unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (parsed.ec != std::errc{}) return std::nullopt;
     return value;
 }
 
@@ -62,11 +79,11 @@ bool ReplyCodes::add_field(std::string_view field) noexcept {
     const std::string_view name = trim(field.substr(0, equals));
     const std::optional<unsigned> given = number(trim(field.substr(equals + 1)));
     if (!given) return false;
-    if (name == "code" && *given >= 100 && *given < kCodesEnd) {
+    if (sip::iequals(name, "code") && *given >= 100 && *given < kCodesEnd) {
         add(*given, 1);
         return true;
     }
-    if (name == "class" && *given >= 1 && *given <= 6) {
+    if (sip::iequals(name, "class") && *given >= 1 && *given <= 6) {
         add(*given * 100, 100);
         return true;
     }

@@ -14,8 +14,9 @@ namespace lb::probe {
 class ReplyCodes {
 public:
     ReplyCodes() noexcept;
-    // "class=3;code=404;code=500": code 100..699, class 1..6, in any order. Anything else between
-    // two ';' is ignored, and a ',' ends the text, both as in Kamailio.
+    // "class=3;code=404;code=500": code 100..699, class 1..6, in any order, in any case, in quotes
+    // or not. Anything else between two ';' is ignored, and a ',' ends the text, both as in
+    // Kamailio.
     static ReplyCodes parse(std::string_view text) noexcept;
     // The first part of `text` that parse() ignores, for a warning; empty: none.
     static std::string_view first_ignored(std::string_view text) noexcept;

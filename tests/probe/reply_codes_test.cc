@@ -25,7 +25,12 @@ const Row kRows[] = {
     {"501;code=403", "501", {403}, {501}},
     {"code=99;code=700;code=100;code=699", "code=99", {100, 699}, {99, 700}},
     {"class=0;class=7;class=6", "class=0", {600, 699}, {0, 99, 700}},
-    {"codes=404;Code=404;code=4o4;code=;code;=404", "codes=404", {200}, {404, 4}},
+    {"codes=404;code=4o4;code=;code;=404", "codes=404", {200}, {404, 4}},
+    // As Kamailio 5.6.3 took them when set one by one.
+    {"Code=404;CLASS=5", "", {404, 500, 503}, {403, 600}},
+    {"code=\"404\";class='3'", "", {302, 404}, {403}},
+    {"code=404x;code=+403;code=0405;class=5x", "", {403, 404, 405, 500}, {402}},
+    {"code=1e2;code=403 404;class=3", "code=1e2", {302}, {100, 403, 404}},
     {"code=-404;code=99999999999999999999;code=503", "code=-404", {503}, {404}},
     {";;;code=500;;", "", {500}, {501}},
 };
