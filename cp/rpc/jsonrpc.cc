@@ -15,6 +15,7 @@ Param param_of(const Json& json) {
     Param param;
     if (json.is_boolean()) {
         param.kind = Param::Kind::kInt;
+        param.truth = true;
         param.number = json.get<bool>() ? 1 : 0;
     } else if (json.is_number_integer()) {
         param.kind = Param::Kind::kInt;
@@ -39,8 +40,8 @@ std::optional<std::string> id_of(const Json& json) {
         append_json_number(out, json.get<double>());
     } else if (json.is_number()) {
         out = json.dump();
-    } else {
-        out = "0";  // null, and whatever else cannot be an id
+    } else {  // true is 1; null, and whatever else cannot be an id, is 0
+        out += json.is_boolean() && json.get<bool>() ? '1' : '0';
     }
     return out;
 }

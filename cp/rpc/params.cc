@@ -21,8 +21,11 @@ std::optional<std::string> Params::text(std::size_t at) const {
 std::optional<std::string> Params::text_or_integer(std::size_t at) const {
     if (at >= params_.size()) return std::nullopt;
     const Param& param = params_[at];
-    if (param.kind == Param::Kind::kInt) {
+    if (param.kind == Param::Kind::kInt && !param.truth) {
         return std::to_string(static_cast<std::uint64_t>(param.number));
+    }
+    if (param.kind == Param::Kind::kDouble && rules_ == Rules::kJson) {
+        return std::to_string(static_cast<std::uint64_t>(integer(at).value_or(0)));
     }
     return text(at);
 }

@@ -16,6 +16,7 @@ namespace lb::rpc {
 struct Param {
     enum class Kind : std::uint8_t { kInt, kDouble, kString, kStruct, kBytes, kBroken };
     Kind kind = Kind::kBroken;
+    bool truth = false;       // kInt: it was JSON's true or false
     std::int64_t number = 0;  // kInt
     double real = 0;          // kDouble
     std::string text;         // kString
@@ -34,7 +35,8 @@ public:
     // All three give nothing if there is no parameter `at`, or one that does not convert.
     std::optional<std::int32_t> integer(std::size_t at) const;
     std::optional<std::string> text(std::size_t at) const;
-    // A string, or an int as Kamailio writes it: -1 becomes 18446744073709551615.
+    // A string, or an int as Kamailio writes it: -1 becomes 18446744073709551615. From JSON also a
+    // number with a fraction, which is cut off.
     std::optional<std::string> text_or_integer(std::size_t at) const;
 
     // "error at parameter 0: expected integer type but record doesn't match type".

@@ -151,6 +151,22 @@ TEST(Jsonrpc, FirstDocument) {
 }
 
 // What a client leaves unfinished on the FIFO must not spoil the next client's request for ever.
+// Recorded from Kamailio 5.6.3.
+TEST(Jsonrpc, WhatMayBeAStateAndAnId) {
+    const auto request = rpc::parse_json_request(
+        R"({"jsonrpc":"2.0","method":"m","params":["ip",2,1.0,2.7,-1,true,null],"id":true})");
+    ASSERT_TRUE(request);
+    EXPECT_EQ(request->id, "1");
+    EXPECT_EQ(request->params.text_or_integer(0), "ip");
+    EXPECT_EQ(request->params.text_or_integer(1), "2");
+    EXPECT_EQ(request->params.text_or_integer(2), "1");
+    EXPECT_EQ(request->params.text_or_integer(3), "2");
+    EXPECT_EQ(request->params.text_or_integer(4), "18446744073709551615");
+    EXPECT_EQ(request->params.text_or_integer(5), std::nullopt);
+    EXPECT_EQ(request->params.integer(5), 1) << "but a number it is";
+    EXPECT_EQ(request->params.text_or_integer(6), std::nullopt);
+}
+
 TEST(JsonrpcFifo, UnfinishedRequestIsForgotten) {
     RpcLab lab(LabOptions{}, "",
                "insert into dispatcher (setid,destination) values (1,'sip:127.0.0.1');");
