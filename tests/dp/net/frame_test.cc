@@ -114,8 +114,10 @@ TEST(Frame, IsAsLongAsItSays) {
         FrameSpec spec;
         spec.padding = padding;
         FrameView frame;
-        ASSERT_EQ(parse(udp_frame(spec, {}), frame), FrameError::kNone);
-        EXPECT_TRUE(frame.payload.empty()) << padding;
+        for (const Checksum checksum : {Checksum::kUnknown, Checksum::kGood}) {
+            ASSERT_EQ(parse(udp_frame(spec, {}), frame, checksum), FrameError::kNone);
+            EXPECT_TRUE(frame.payload.empty()) << padding;
+        }
     }
 }
 

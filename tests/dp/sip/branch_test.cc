@@ -69,6 +69,9 @@ TEST(Branch, FirstOfTwoBranchesCounts) {
     ASSERT_TRUE(parse_via("SIP/2.0/UDP h;branch;branch=x;received=a;received=b", via, rest));
     EXPECT_EQ(via.branch, "");
     EXPECT_EQ(via.received, "a");
+    ASSERT_TRUE(parse_via("SIP/2.0/UDP h;rport=1;rport=2;branch=x", via, rest));
+    EXPECT_EQ(via.rport, "1");
+    EXPECT_EQ(via.rport_param, ";rport=1");
 }
 
 TEST(Branch, VeryLongBranch) {

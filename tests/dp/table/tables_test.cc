@@ -228,7 +228,10 @@ TEST(plan, pick_equals_the_walk_of_the_specification) {
 }
 
 TEST(plan, a_default_alone_is_an_ordinary_member) {
-    EXPECT_EQ(SetPlan::build(test::plain_set(1), {.use_default = true}, nullptr)->pick(7), 0U);
+    const auto plan = SetPlan::build(test::plain_set(1), {.use_default = true}, nullptr);
+    EXPECT_EQ(plan->pick(7), 0U);
+    EXPECT_EQ(plan->eligible(), 1U);
+    EXPECT_FALSE(plan->has_default());
 }
 
 // Plans are shared among sets that differ in nothing that a plan is made of, and no others.
@@ -256,7 +259,11 @@ TEST(dispatch, sets_of_one_size_have_plans_of_their_own) {
         const auto mixed = build(Algorithm::kMixed, sets);
         EXPECT_TRUE(mixed->plan(*mixed->find_set(1)).mixed_is_round_robin());
         EXPECT_FALSE(mixed->plan(*mixed->find_set(2)).mixed_is_round_robin());
-
+    }
+    second.members[1].priority = 5;
+    for (const bool swapped : {false, true}) {
+        const auto sets =
+            swapped ? std::vector<Set>{second, first} : std::vector<Set>{first, second};
         const auto weights = build(Algorithm::kWeight, sets);
         for (const std::int32_t id : {1, 2}) {
             std::uint32_t cursor = 0, of_second = 0;
