@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "dp/base/limits.h"
+
 namespace lb::cp {
 namespace {
 
@@ -367,6 +369,12 @@ constexpr Bad kBad[] = {
      "f.toml:8: dispatcher.ds_ping_method: \"options\" is not a method in capital letters"},
     {"[[port]]\nname = \"x\"\ndevice = \"d\"\ntap = \"a234567890123456\"",
      "f.toml:10: port \"x\".tap: is longer than 15 characters"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\ntap = \"t\"\n"
+     "[[port]]\nname = \"x\"\ndevice = \"e\"",
+     "f.toml:11: port \"x\": name is used twice"},
+    {"[[port]]\nname = \"x\"\ndevice = \"d\"\ntap = \"t\"\n"
+     "[[port]]\nname = \"y\"\ndevice = \"e\"\ntap = \"t\"",
+     "f.toml:11: port \"y\": tap \"t\" is used twice"},
     {"[[service]]\nname = \"public\"\nlisten = [\"10.77.0.1:9\"]",
      "f.toml:7: service \"public\": name is used twice"},
     {"listen = [{ address = \"10.77.0.1:1\", name = \"a\" }, { address = \"10.77.0.1:2\", name "
@@ -423,6 +431,30 @@ TEST(Config, ErrorsNameFileLineAndKey) {
     for (const Bad& bad : kBad) {
         const std::string error = error_of(bad.text);
         EXPECT_TRUE(error.starts_with(bad.error)) << bad.text << "\n  is: " << error;
+    }
+}
+
+TEST(Config, NoMoreThanTheTablesHold) {
+    std::string ports, services;
+    for (std::size_t i = 0; i < kInterfacesMax; ++i) {
+        ports += "[[port]]\ndevice = \"d" + std::to_string(i) + "\"\n";
+    }
+    for (std::size_t i = 0; i < kServicesMax; ++i) {
+        services += "[[service]]\nlisten = [\"10.77.0.1:" + std::to_string(7000 + i) + "\"]\n";
+    }
+    EXPECT_EQ(error_of(ports),
+              "f.toml:1: port: more than " + std::to_string(kInterfacesMax) + " [[port]] entries");
+    EXPECT_EQ(error_of(services), "f.toml:1: service: more than " + std::to_string(kServicesMax) +
+                                      " [[service]] entries");
+}
+
+TEST(Config, WhatIsNoReasonToComplain) {
+    for (const char* text :
+         {"[[port]]\ndevice = \"d\"\naddresses = [\"fd01::1/64\"]\ngateway = \"fe80::1\"",
+          "[[service.rule]]\nalgorithm = 12\nreply = \"403 No\""}) {
+        const auto config = parse(text);
+        ASSERT_TRUE(config) << text << config.error().message;
+        EXPECT_TRUE(config->warnings.empty()) << text;
     }
 }
 

@@ -823,6 +823,7 @@ const auto no_listener = [](const Attributes&) { return table::kNoListener; };
 TEST(Dispatcher, NamesTheSetsThatChanged) {
     DispatcherOptions options;
     options.latency_stats = true;
+    options.probing_mode = 1;
     Dispatcher dispatcher(options);
     ASSERT_TRUE(
         dispatcher.load({row(1, "sip:1.1.1.1"), row(2, "sip:1.1.1.2"), row(3, "sip:1.1.1.3"),
