@@ -102,8 +102,12 @@ TEST(Reload, ServicesChangeWithoutANewModel) {
     EXPECT_TRUE(
         same_model(now, config_of(kService + "algorithm = 4\nno_destination = \"503 x\"\n")));
     EXPECT_FALSE(same_model(now, config_of(kService + "listen = [\"10.77.0.1:5070\"]\n")));
-    EXPECT_FALSE(same_model(
-        now, config_of(kService + "listen = [{ address = \"10.77.0.1:5060\", name = \"x\" }]\n")));
+    const auto named = [](const std::string& name) {
+        return config_of(kService + "listen = [{ address = \"10.77.0.1:5060\", name = \"" + name +
+                         "\" }]\n");
+    };
+    EXPECT_TRUE(same_model(named("x"), named("x")));
+    EXPECT_FALSE(same_model(named("x"), named("y")));
     EXPECT_TRUE(same_model(now, config_of(kService + "[dispatcher]\nds_ping_interval = 5\n")));
     EXPECT_FALSE(same_model(now, config_of("compat = \"6.1\"\n" + kPorts + kService, "")));
 }

@@ -106,6 +106,66 @@ TEST_F(DnsTest, WithoutServicesNothingButAddressesIsAsked) {
     server_.a("example.com", "192.0.2.5");
     EXPECT_THAT(ask({"example.com", 0, false}), ElementsAre("192.0.2.5:5060"));
     EXPECT_THAT(dns_->resolved_names(), IsEmpty()) << "another question than the workers' one";
+    server_.a("gw.example.com", "192.0.2.9");
+    EXPECT_THAT(ask({"example.com", 0, true}), ElementsAre("192.0.2.9:5090"));
+}
+
+TEST_F(DnsTest, RecordsThatLeadNowhereAreLeftOut) {
+    server_.naptr("example.com", 10, 10, "u", "SIP+D2U", "other.example.com");
+    server_.srv("other.example.com", 1, 1, 5091, "other.example.com");
+    server_.a("other.example.com", "192.0.2.8");
+    server_.srv("_sip._udp.example.com", 1, 1, 0, "other.example.com");
+    server_.srv("_sip._udp.example.com", 2, 1, 5092, "gw.example.com");
+    server_.a("gw.example.com", "192.0.2.9");
+    EXPECT_THAT(ask({"example.com", 0, true}), ElementsAre("192.0.2.9:5092"));
+}
+
+TEST_F(DnsTest, AnAnswerIsBounded) {
+    for (int i = 0; i < 20; ++i) {
+        const std::string host = numbered("t", i);
+        server_.a("many.example", "192.0.2." + std::to_string(i));
+        server_.srv("_sip._udp.wide.example", 1, 1, static_cast<std::uint16_t>(5060 + i), host);
+        server_.a(host, "192.0.2." + std::to_string(i));
+    }
+    EXPECT_EQ(ask({"many.example", 5060, true}).size(), kDnsEndpointsMax);
+    EXPECT_EQ(ask({"wide.example", 0, true}).size(), kDnsTargetsMax);
+}
+
+// Not known, not answered, and a TTL that RFC 2181 takes for 0.
+TEST_F(DnsTest, EachKindOfAnswerHasItsLife) {
+    options_.ttl_min_s = 2;
+    options_.negative_ttl_s = 1;
+    make();
+    const DnsName bad{"bad.example", 5060, true}, silent{"silent.example", 5060, true};
+    const DnsName odd{"odd.example", 0, true};
+    server_.srv("_sip._udp.odd.example", 1, 1, 5090, "gw.example", 3'000'000'000U);
+    server_.a("gw.example", "192.0.2.9");
+    ask(odd);
+    ask(bad);
+    server_.be_silent(true);
+    ask(silent);
+    EXPECT_FALSE(dns_->unanswered(bad)) << "there is none";
+    EXPECT_TRUE(dns_->unanswered(silent)) << "nobody has said so";
+    std::this_thread::sleep_for(milliseconds(1150));
+    EXPECT_EQ(dns_->find(bad), nullptr);
+    EXPECT_NE(dns_->find(silent), nullptr);
+    EXPECT_NE(dns_->find(odd), nullptr);
+    for (const auto& name : dns_->resolved_names()) EXPECT_NE(name.key, "bad.example:5060");
+    std::this_thread::sleep_for(milliseconds(1000));
+    EXPECT_EQ(dns_->find(odd), nullptr);
+}
+
+TEST_F(DnsTest, WhatExpiresFirstMakesRoom) {
+    options_.answers_max = 2;
+    make();
+    server_.a("short.example", "192.0.2.1", 100);
+    server_.a("long.example", "192.0.2.2", 1000);
+    server_.a("new.example", "192.0.2.3", 1000);
+    ask({"long.example", 5060, true});
+    ask({"short.example", 5060, true});
+    ask({"new.example", 5060, true});
+    EXPECT_NE(dns_->find({"long.example", 5060, true}), nullptr);
+    EXPECT_EQ(dns_->find({"short.example", 5060, true}), nullptr);
 }
 
 TEST_F(DnsTest, SrvTargetDotMeansNotAvailable) {
@@ -204,6 +264,11 @@ TEST_F(DnsTest, ALoadFindsAllItAskedFor) {
         names.push_back({host, 5060, true});
     }
     dns_->resolve_now(names, milliseconds(3000));
+    for (const DnsName& name : names) EXPECT_NE(dns_->find(name), nullptr) << name.host;
+    const unsigned asked = server_.asked();
+    dns_->resolve_now(names, milliseconds(3000));
+    EXPECT_EQ(server_.asked(), asked) << "known";
+    dns_->resolve_now({{"added.example", 5060, true}}, milliseconds(3000));
     for (const DnsName& name : names) EXPECT_NE(dns_->find(name), nullptr) << name.host;
     for (int i = 0; i < 20; ++i) ask({numbered("later", i), 5060, true});
     EXPECT_LE(dns_->size(), 34U);
