@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "dp/base/limits.h"
+#include "tests/support/run_program.h"
 
 namespace lb::cp {
 namespace {
@@ -500,8 +501,8 @@ TEST(Config, ReplyCodesThatAreIgnored) {
 }
 
 TEST(Config, AnEventCommandThatCannotBeRun) {
-    const std::string file = ::testing::TempDir() + "siplane-config-hook";
-    std::ofstream(file) << "#!/bin/sh\n";
+    const test::RunFolder folder;
+    const std::string file = folder.write("hook", "#!/bin/sh\n");
     const auto warnings = [](const std::string& command) {
         const auto config =
             parse("[dispatcher]\nlist_file = \"/z\"\nevent_command = \"" + command + "\"\n");
@@ -528,7 +529,6 @@ TEST(Config, AnEventCommandThatCannotBeRun) {
     }
     EXPECT_TRUE(warnings("/bin/true").empty());
     EXPECT_TRUE(warnings("").empty());
-    std::remove(file.c_str());
 }
 
 TEST(Config, EveryPrefixOfTheSampleIsSafe) {
