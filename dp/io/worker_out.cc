@@ -3,7 +3,6 @@
 
 #include <rte_mbuf.h>
 
-#include <algorithm>
 #include <array>
 
 #include "dp/io/linear.h"
@@ -39,7 +38,7 @@ void Worker::Impl::settle_locally(rte_mbuf* mbuf, net::Packet& packet, core::Ver
 void Worker::Impl::transmit_fragments(rte_mbuf* mbuf, const net::Packet& packet,
                                       const table::Interface& out, TxKind kind) noexcept {
     const ConstBytes frame = packet.bytes();
-    const std::uint16_t mtu = packet.path_mtu != 0 ? std::min(packet.path_mtu, out.mtu) : out.mtu;
+    const std::uint16_t mtu = packet.path_mtu != 0 ? packet.path_mtu : out.mtu;
     const net::FragmentPlan plan = net::plan_fragments(frame, mtu);
     if (plan.count == 1)
         return tx[out.device].add(mbuf, {kind}, counts);  // it fits, without its padding

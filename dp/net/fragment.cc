@@ -10,8 +10,6 @@ namespace lb::net {
 namespace {
 
 constexpr std::uint16_t kMoreFragments = 0x2000;
-constexpr std::uint8_t kProtocolFragment = 44;
-constexpr std::size_t kFragmentHeader = 8;
 
 // Fills in what the IP header says. False: not a packet that we may split.
 bool read_ipv4(ConstBytes ip, FragmentPlan& plan) noexcept {

@@ -7,12 +7,16 @@
 // Bounds:  kFragmentsOutMax fragments.
 // Threads: pure functions. Cost: one copy.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "dp/base/bytes.h"
 #include "dp/base/limits.h"
 
 namespace lb::net {
+
+inline constexpr std::uint8_t kProtocolFragment = 44;  // IPv6: names the header
+inline constexpr std::size_t kFragmentHeader = 8;
 
 // How one frame is split.
 struct FragmentPlan {

@@ -9,6 +9,7 @@
 
 #include "dp/base/assert.h"
 #include "dp/net/checksum.h"
+#include "dp/net/fragment.h"
 
 namespace lb::net {
 namespace {
@@ -20,7 +21,6 @@ constexpr std::uint16_t kVlanIdMask = 0x0fff;
 
 constexpr std::uint8_t kProtocolHopByHop = 0;
 constexpr std::uint8_t kProtocolRouting = 43;
-constexpr std::uint8_t kProtocolFragment = 44;
 constexpr std::uint8_t kProtocolOptions = 60;
 
 // RFC 8200 4.1 lists each extension header once, destination options twice: more is an attack.

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "dp/net/checksum.h"
+#include "dp/net/fragment.h"
 
 namespace lb::net {
 namespace {
 
 constexpr std::uint8_t kTypePacketTooBig = 2;
 constexpr std::size_t kIcmpHeader = 8;  // type, code, checksum, MTU
-constexpr std::uint8_t kProtocolFragment = 44;
-constexpr std::size_t kFragmentHeader = 8;
 
 // The ICMPv6 message of a packet without extension headers; empty if there is none.
 ConstBytes message_in(const Packet& packet, const FrameView& frame) noexcept {
