@@ -1,5 +1,9 @@
 #include "dp/base/text_mac.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <bit>
 #include <cstring>

@@ -4,7 +4,8 @@
 // line. Not for others to call.
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include <smmintrin.h>
+#include <wmmintrin.h>
 #endif
 
 #include <array>

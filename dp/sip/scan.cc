@@ -184,7 +184,7 @@ struct Avx2 {
         std::uint64_t feeds = 0, breaks = 0;
         for (int half = 0; half < 2; ++half) {
             __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32 * half));
-            asm("" : "+x"(bytes));  // as in Avx512::take()
+            asm("" : "+x"(bytes));  // as in Avx512::masks()
             // A byte from 0x80 on has no row: a shuffle makes zero of its low half as well.
             const __m256i row = _mm256_shuffle_epi8(rows, bytes);
             const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
@@ -221,8 +221,8 @@ private:
 
 // The line ends of a block are written three at a time whether they are there or not, so that no
 // branch depends on how many they are; there is room behind the last one.
-__attribute__((LB_AVX2, always_inline)) inline bool take_avx2(Scanner& scanner,
-                                                              BlockMasks masks) noexcept {
+__attribute__((LB_AVX2, always_inline)) inline bool take_three(Scanner& scanner,
+                                                               BlockMasks masks) noexcept {
     const char** const to = scanner.next_line_end();
     std::uint64_t feeds = masks.feeds;
     const auto write_next = [&](std::size_t i) __attribute__((target("bmi"), always_inline)) {
@@ -263,26 +263,20 @@ __attribute__((LB_AVX2)) void scan_avx2(std::string_view text, TextIndex& index)
     const Avx2 constants;
     const char* const last = end_of(text) - 64;
     do {
-        if (!take_avx2(scanner, constants.masks(scanner.at))) return;
+        if (!take_three(scanner, constants.masks(scanner.at))) return;
     } while (scanner.at <= last);
     const auto left = static_cast<std::size_t>(last + 64 - scanner.at);
-    if (left == 0 || take_avx2(scanner, shifted(constants.masks(last), left)))
+    if (left == 0 || take_three(scanner, shifted(constants.masks(last), left)))
         scanner.finish(scanner.block, false, false);
 }
 
-constexpr auto kPlaces = [] {
-    std::array<std::uint8_t, 64> places{};
-    for (std::uint8_t i = 0; i < 64; ++i) places[i] = i;
-    return places;
-}();
-
-#define LB_AVX512 target("avx512f,avx512bw,avx512vbmi2,bmi,bmi2,popcnt")
+#define LB_AVX512 target("avx512f,avx512bw,bmi,bmi2,popcnt")
 
 // What every block needs, in registers.
 struct Avx512 {
     // For operations that need no mask: without one g++ 12 warns of its own header.
     static constexpr __mmask16 kAll = 0xffff;
-    __m512i rows, bits, nibble, feed, places;
+    __m512i rows, bits, nibble, feed;
 
     __attribute__((LB_AVX512, always_inline)) inline Avx512() noexcept {
         rows = _mm512_maskz_broadcast_i32x4(
@@ -291,38 +285,23 @@ struct Avx512 {
             kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(&kHighBits)));
         nibble = _mm512_set1_epi8(0x0f);
         feed = _mm512_set1_epi8('\n');
-        places = _mm512_loadu_si512(kPlaces.data());
     }
 
-    // One block. Where its feeds are is written without a loop: sixteen at most, and that is nearly
-    // always all.
-    __attribute__((LB_AVX512, always_inline)) inline bool take(
-        Scanner& scanner, __m512i bytes, std::uint64_t outside) const noexcept {
+    __attribute__((LB_AVX512, always_inline)) inline BlockMasks masks(
+        __m512i bytes) const noexcept {
         // In a register: g++ reads the block from memory three times otherwise, and a block that
         // lies across two cache lines costs twice each time.
         asm("" : "+v"(bytes));
         const __m512i row = _mm512_shuffle_epi8(rows, bytes);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
         const __m512i bit = _mm512_shuffle_epi8(bits, high);
-        const BlockMasks masks{_mm512_cmpeq_epi8_mask(bytes, feed),
-                               _mm512_testn_epi8_mask(row, bit) | outside};
-        if (std::popcount(masks.feeds) > 16) [[unlikely]]
-            return scanner.take(masks);
-        const __m512i found = _mm512_maskz_compress_epi8(masks.feeds, places);
-        const __m512i first = _mm512_set1_epi64(reinterpret_cast<long long>(scanner.at + 1));
-        const __m128i low = __builtin_shufflevector(found, found, 0, 1);
-        const __m128i high_half = _mm_unpackhi_epi64(low, low);
-        const auto write = [&](const char** to, __m128i eight) __attribute__((LB_AVX512)) {
-            const __m512i wide = _mm512_maskz_cvtepu8_epi64(0xff, eight);
-            _mm512_storeu_si512(to, _mm512_add_epi64(wide, first));
-        };
-        write(scanner.next_line_end(), low);
-        write(scanner.next_line_end() + 8, high_half);
-        return scanner.go_on(masks);
+        return {_mm512_cmpeq_epi8_mask(bytes, feed), _mm512_testn_epi8_mask(row, bit)};
     }
 };
 
-// 64 bytes a step; a masked load does not touch what is behind the end.
+// 64 bytes a step; a masked load does not touch what is behind the end. Line ends by three numbers
+// in a row, as above: the one instruction that would gather them all (VBMI2) and the shuffles
+// behind it share a port with what finds them, and cost Intel's cores more than they save.
 __attribute__((LB_AVX512)) void scan_avx512(std::string_view text, TextIndex& index) noexcept {
     if (has_odd_size(text)) [[unlikely]]
         return scan_scalar(text, index);
@@ -330,13 +309,16 @@ __attribute__((LB_AVX512)) void scan_avx512(std::string_view text, TextIndex& in
     const Avx512 constants;
     const char* const last = end_of(text) - 64;
     do {
-        if (!constants.take(scanner, _mm512_loadu_si512(scanner.at), 0)) return;
+        if (!take_three(scanner, constants.masks(_mm512_loadu_si512(scanner.at)))) return;
     } while (scanner.at <= last);
     const auto left = static_cast<std::size_t>(last + 64 - scanner.at);
-    const std::uint64_t outside = behind_end(left);
-    if (left == 0 ||
-        constants.take(scanner, _mm512_maskz_loadu_epi8(~outside, scanner.at), outside))
-        scanner.finish(scanner.block, false, false);
+    if (left != 0) {
+        const std::uint64_t outside = behind_end(left);
+        BlockMasks masks = constants.masks(_mm512_maskz_loadu_epi8(~outside, scanner.at));
+        masks.breaks |= outside;
+        if (!take_three(scanner, masks)) return;
+    }
+    scanner.finish(scanner.block, false, false);
 }
 
 #endif
@@ -360,6 +342,8 @@ ScanFunction scan_variant(ScanKind kind) noexcept {
     const bool bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                       __builtin_cpu_supports("popcnt");
     if (kind == ScanKind::kAvx512) {
+        // Who has VBMI2, which is not used, is new enough not to lower the clock for wide
+        // registers.
         return bits && __builtin_cpu_supports("avx512vbmi2") ? &scan_avx512 : nullptr;
     }
     if (kind == ScanKind::kSse42) return &scan_sse42;  // what we are compiled for
