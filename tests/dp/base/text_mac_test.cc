@@ -108,7 +108,7 @@ public:
     }
     std::uint64_t hash_of(std::string_view first, std::string_view second) {
         add(first, second);
-        for (const unsigned shift : {0, 1, 3, 4}) low_ ^= high_ << shift;
+        for (const unsigned shift : {0U, 1U, 3U, 4U}) low_ ^= high_ << shift;
         return low_;
     }
 
