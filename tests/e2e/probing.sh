@@ -157,7 +157,7 @@ stays() { # stays SECONDS STATE PBX
 set_state() { kam dispatcher.set_state "$1" 1 "sip:10.91.1.$2:5060"; }
 
 pbx_up() { # pbx_up N: a PBX that answers calls and OPTIONS
-    lab_start pbxs sipp -sf "$scripts/sipp/callee.xml" "${LAB_PATIENT[@]}" -i "10.91.1.$1" -p 5060 -nostdin >/dev/null 2>&1
+    lab_callee pbxs "$scripts/sipp/callee.xml" "10.91.1.$1" 5060 >/dev/null 2>&1
     pbx_pid[$1]=$LAB_PID
     lab_wait_for 10 listens "$1"
 }

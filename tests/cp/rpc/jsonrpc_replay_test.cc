@@ -150,7 +150,6 @@ TEST(Jsonrpc, FirstDocument) {
     EXPECT_EQ(rpc::first_document("}}}"), 0u);
 }
 
-// What a client leaves unfinished on the FIFO must not spoil the next client's request for ever.
 // Recorded from Kamailio 5.6.3.
 TEST(Jsonrpc, WhatMayBeAStateAndAnId) {
     const auto request = rpc::parse_json_request(
@@ -167,6 +166,7 @@ TEST(Jsonrpc, WhatMayBeAStateAndAnId) {
     EXPECT_EQ(request->params.text_or_integer(6), std::nullopt);
 }
 
+// What a client leaves unfinished on the FIFO must not spoil the next client's request for ever.
 TEST(JsonrpcFifo, UnfinishedRequestIsForgotten) {
     RpcLab lab(LabOptions{}, "",
                "insert into dispatcher (setid,destination) values (1,'sip:127.0.0.1');");
