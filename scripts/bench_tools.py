@@ -54,6 +54,11 @@ def eal_args(workers):
             "--log-level=error"] + memory_args()
 
 
+def rx_devices(pcap, workers):
+    """A device that plays the capture for ever, one queue for each worker."""
+    return "net_pcap0" + (",rx_pcap=" + pcap) * workers + ",infinite_rx=1"
+
+
 def generator_eal_args():
     return ["--lcores", "0@%d" % cpus_of_ours()[0], "--no-pci", "--no-telemetry",
             "--log-level=error"] + memory_args()
