@@ -188,7 +188,9 @@ std::string_view addr_spec(const sip::NameAddr& parsed, const sip::HeaderField& 
 
 bool uri_hash_text(std::string_view text, bool user_only, HashText& key) noexcept {
     sip::Uri uri;
-    if (!sip::parse_uri(text, uri) || uri.scheme == sip::Scheme::kOther) return false;
+    if (!sip::parse_uri(text, uri) || uri.scheme == sip::Scheme::kUrn ||
+        uri.scheme == sip::Scheme::kOther)
+        return false;
     if (uri.has_user && uri.user.empty()) return false;  // "sip:@host" is no URI to Kamailio
     const bool tel = uri.scheme == sip::Scheme::kTel;
     key.x = plain_user(uri);

@@ -41,11 +41,22 @@ bool is_source_text(Context& context, std::string_view host) noexcept {
     return host.size() == source.size() && same_short(host.data(), source.data(), host.size());
 }
 
+// False for a Contact that is somebody else's address, and right as it is: where a 3xx leads (RFC
+// 3261 21.3), what a registrar has of a phone; and with `auto`, of a request that came by another
+// proxy, whose address the source is.
+bool is_senders_contact(const sip::Message& message, table::Nat nat) noexcept {
+    if (message.is_reply())
+        return message.status > 100 && message.status < 300 && message.cseq_method != "REGISTER";
+    return nat == table::Nat::kAlways || (message.via_lines == 1 && has_own_line(message));
+}
+
 // Sets context.wrong_contact if there is one.
 [[gnu::noinline]] void find_wrong_contact(Context& context, table::Nat nat) noexcept {
-    if (context.dispatch().is_destination(context.frame().source)) return;
-
     const sip::Message& message = context.message();
+    if (context.dispatch().is_destination(context.frame().source) ||
+        !is_senders_contact(message, nat))
+        return;
+
     sip::NameAddr contact;
     sip::Uri uri;
     if (!last_contact(message.contact.value, message.index, contact) ||

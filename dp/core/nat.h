@@ -4,13 +4,21 @@
 // force_rport().
 
 #include "dp/core/context.h"
+#include "dp/sip/chars.h"
 
 namespace lb::core {
 
 // The address of a message's first Contact header, the last one if there are several, gets the
 // message's source as its host if `nat`, the setting of the message's service, asks for it:
-//   always: whatever the Contact says; auto: if its host is private or not the source address.
-// A destination's own Contact is right by definition and stays.
+//   always: whatever the Contact says; auto: if its host is private or not the source address, and
+//   no other proxy is between.
+// A destination's own Contact is right by definition and stays; so does one that is not the
+// sender's own address, in a 3xx or a reply to REGISTER.
+
+// True if the topmost Via is alone in its header field.
+inline bool has_own_line(const sip::Message& message) noexcept {
+    return sip::end_of(message.top_via.value) == sip::end_of(message.via.value);
+}
 
 // True if that Contact is one "<sip:user@host[:port]>" with the text of the source address as its
 // host: what a phone that is not behind NAT sends, told without parsing. False says nothing.

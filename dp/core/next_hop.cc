@@ -146,8 +146,11 @@ bool is_ours(const Context& context, std::string_view text) noexcept {
     if (!route.leads_away && is_ours(context, route.request_uri)) return dispatched;
 
     // A phone with us as its outbound proxy: a Route of ours without cookie on a request that
-    // starts something.
-    const bool starts_something = context.message().to_addr.tag.empty();
+    // starts something, or on the ACK for its failure, which has the tag of the reply and all else
+    // of its INVITE (RFC 3261 17.1.1.3).
+    const sip::Message& message = context.message();
+    const bool starts_something =
+        message.to_addr.tag.empty() || message.method == sip::Method::kAck;
     if (!trusted && !route.cookie_present && starts_something) return dispatched;
     return {false, trusted, route.request_uri, source_slot};
 }

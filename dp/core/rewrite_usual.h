@@ -181,11 +181,6 @@ template <bool kPopsRoute>
 
 // ---- Replies ----------------------------------------------------------------------------------
 
-// True if the topmost Via is alone in its header field.
-inline bool has_own_line(const sip::Message& reply) noexcept {
-    return sip::end_of(reply.top_via.value) == sip::end_of(reply.via.value);
-}
-
 // What goes of a reply: the whole header field if our Via is alone in it, else this value and its
 // comma.
 std::string_view odd_own_via(const sip::Message& reply) noexcept;

@@ -22,11 +22,14 @@ struct Top {
     bool full_lr;
 };
 
+// A NOTIFY may be the first that a subscriber hears, and so begin its dialog (RFC 6665 4.3),
+// whatever tags it has.
 inline bool forms_dialog(const sip::Message& request) noexcept {
     using enum sip::Method;
-    return (request.method == kInvite || request.method == kSubscribe ||
-            request.method == kRefer) &&
-           request.to_addr.tag.empty();
+    return ((request.method == kInvite || request.method == kSubscribe ||
+             request.method == kRefer) &&
+            request.to_addr.tag.empty()) ||
+           request.method == kNotify;
 }
 
 // The size of one that is not prepared, and write_top() for it. They get copies: who hands out a

@@ -12,9 +12,11 @@ constexpr Name kSip("sip");
 Scheme scheme_of(std::string_view text) noexcept {
     constexpr Name kSips("sips");
     constexpr Name kTel("tel");
+    constexpr Name kUrn("urn");
     if (kSip.is(text)) return Scheme::kSip;
     if (kSips.is(text)) return Scheme::kSips;
     if (kTel.is(text)) return Scheme::kTel;
+    if (kUrn.is(text)) return Scheme::kUrn;
     return Scheme::kOther;
 }
 
@@ -106,7 +108,7 @@ void take_params_headers(Cursor& cursor, Uri& uri) noexcept {
         const std::string_view scheme = take_scheme(cursor);
         if (scheme.empty()) return false;
         uri.scheme = scheme_of(scheme);
-        if (uri.scheme == Scheme::kOther) return true;
+        if (uri.scheme == Scheme::kUrn || uri.scheme == Scheme::kOther) return true;
         cursor.at += scheme.size() + 1;
     }
     if (uri.scheme == Scheme::kTel) return parse_tel(cursor.rest(), uri);

@@ -11,7 +11,8 @@
 
 namespace lb::sip {
 
-enum class Scheme : std::uint8_t { kSip, kSips, kTel, kOther };
+// kUrn: names a service and no host, as "urn:service:sos" (RFC 5031).
+enum class Scheme : std::uint8_t { kSip, kSips, kTel, kUrn, kOther };
 
 struct Uri {
     std::string_view text;  // all of it
@@ -27,7 +28,7 @@ struct Uri {
     bool has_user = false;       // there is an '@' (the user may be empty text)
 };
 
-// False when the text is no URI of a known shape. For Scheme::kOther only `text` and `scheme` are
+// False when the text is no URI of a known shape. For kUrn and kOther only `text` and `scheme` are
 // set and the result is true as long as there is a scheme.
 // `index`: of the message that `text` is a view into, or null.
 bool parse_uri(std::string_view text, Uri& uri, const TextIndex* index = nullptr) noexcept;

@@ -129,9 +129,10 @@ Wrong check_max_forwards(const Sip& in, const Sip& out) {
 }
 
 Wrong check_record_route(const Sip& in, const Sip& out) {
-    const bool starts_dialog = in.message.to.find("tag=") == std::string::npos &&
-                               (in.message.method == "INVITE" || in.message.method == "SUBSCRIBE" ||
-                                in.message.method == "REFER");
+    const bool starts_dialog = in.message.method == "NOTIFY" ||
+                               (in.message.to.find("tag=") == std::string::npos &&
+                                (in.message.method == "INVITE" ||
+                                 in.message.method == "SUBSCRIBE" || in.message.method == "REFER"));
     const auto before = header_values(in.datagram.payload, "Record-Route");
     const auto after = header_values(out.datagram.payload, "Record-Route");
     if (!starts_dialog) {

@@ -422,7 +422,7 @@ TEST_F(AttackTest, LocalRepliesDoNotAmplify) {
     EXPECT_EQ(small.verdict.action, Action::kReply);
     EXPECT_LE(small.text.size(), least.size() + 130) << small.text;
     // Never: a reply to a reply, or to an ACK.
-    Request ack = bye("sip:x@10.77.0.102", "Route: <sip:10.77.0.1;lr>\r\n");
+    Request ack = bye("sip:x@10.77.0.102", "Route: <sip:10.77.0.1;lr>, <sip:198.51.100.7;lr>\r\n");
     ack.method = "ACK";
     EXPECT_EQ(from_stranger(ack).verdict.action, Action::kDrop);
     std::string reply = options.text();

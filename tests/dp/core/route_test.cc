@@ -675,6 +675,47 @@ TEST_F(RouteTest, IsNoOpenRelay) {
     }
 }
 
+// The ACK for a failure has the Route and Request-URI of its INVITE, and the To tag of the reply:
+// it goes where the INVITE went.
+TEST_F(RouteTest, TheAckForAFailureFollowsTheInviteOfAPhoneWithUsAsOutboundProxy) {
+    const std::string route = "Route: <sip:10.77.0.1;lr>\r\n";
+    const std::string via = "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKo;rport";
+    const Outcome invited = appliance.receive(
+        kClient, kService, request("INVITE sip:bob@sip.example.com", usual("INVITE", route, via)));
+    ASSERT_EQ(invited.verdict.action, Action::kForward);
+    const Outcome ack =
+        appliance.receive(kClient, kService,
+                          request("ACK sip:bob@sip.example.com",
+                                  usual("ACK", route, via, "<sip:bob@example.com>;tag=busy")));
+    EXPECT_EQ(ack.verdict.action, Action::kForward);
+    EXPECT_EQ(ack.target, invited.target);
+    EXPECT_EQ(header(ack, "Via"), header(invited, "Via"));
+    // Nobody is led elsewhere by it.
+    const Outcome away = appliance.receive(
+        kClient, kService,
+        request("ACK sip:bob@203.0.113.5",
+                usual("ACK", "Route: <sip:10.77.0.1;lr>, <sip:203.0.113.5;lr>\r\n", via,
+                      "<sip:bob@example.com>;tag=busy")));
+    EXPECT_EQ(away.verdict.action, Action::kDrop);
+}
+
+// A service instead of an address, as of an emergency call (RFC 5031).
+TEST_F(RouteTest, DispatchesACallToAServiceByName) {
+    for (const char* uri : {"urn:service:sos", "URN:service:sos.police"}) {
+        const Outcome sent = appliance.receive(
+            kClient, kService, request("INVITE " + std::string(uri), usual("INVITE")));
+        EXPECT_EQ(sent.verdict.action, Action::kForward);
+        EXPECT_EQ(sent.target, test::at(kBackend));
+        EXPECT_EQ(start_line(sent), "INVITE " + std::string(uri) + " SIP/2.0");
+    }
+    // From a destination it leads nowhere.
+    EXPECT_EQ(start_line(appliance.receive(
+                  kBackend, kService,
+                  request("INVITE urn:service:sos",
+                          usual("INVITE", {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKu")))),
+              "SIP/2.0 478 Unresolvable destination");
+}
+
 // A Route of ours on what begins something: without a cookie we are a phone's outbound proxy and
 // choose; with one the sender says where it goes, and has to be allowed to.
 TEST_F(RouteTest, ACookieOnWhatBeginsSomethingIsChecked) {
@@ -910,9 +951,10 @@ TEST_F(RouteTest, RecordsItsRouteWhereADialogBegins) {
     struct Row {
         const char* method;
         bool recorded;
+        bool within = false;  // a dialog as well: a NOTIFY may be the first that a subscriber hears
     };
     for (const Row& row : {Row{"INVITE", true}, Row{"SUBSCRIBE", true}, Row{"REFER", true},
-                           Row{"MESSAGE", false}, Row{"NOTIFY", false}, Row{"REGISTER", false},
+                           Row{"MESSAGE", false}, Row{"NOTIFY", true, true}, Row{"REGISTER", false},
                            Row{"CANCEL", false}, Row{"ACK", false}, Row{"FOO", false}}) {
         const std::string via = "SIP/2.0/UDP 10.77.0.9:5060;branch=z9hG4bKd;rport";
         for (const bool within : {false, true}) {
@@ -923,7 +965,8 @@ TEST_F(RouteTest, RecordsItsRouteWhereADialogBegins) {
                                   request(std::string(row.method) + " sip:bob@example.com",
                                           usual(row.method, {}, via, to)));
             ASSERT_TRUE(sent.sent()) << row.method;
-            EXPECT_EQ(header(sent, "Record-Route") != "(absent)", row.recorded && !within)
+            EXPECT_EQ(header(sent, "Record-Route") != "(absent)",
+                      within ? row.within : row.recorded)
                 << row.method << within;
         }
     }
@@ -1119,6 +1162,58 @@ TEST_F(RouteTest, LeavesTheContactOfAPhoneWithoutNatAlone) {
                           "SIP/2.0/UDP 198.18.0.9:5062;branch=z9hG4bKn2"));
         const Outcome sent = appliance.receive("198.18.0.9:40001", kService, text);
         EXPECT_EQ(header(sent, "Contact"), row.sent) << row.contact;
+    }
+}
+
+// Where a 3xx leads, or what a registrar has, is not the sender's own address.
+TEST_F(RouteTest, LeavesTheContactOfARedirectionOrRegistrarAlone) {
+    struct Row {
+        const char* method;
+        const char* status;
+        bool fixed;
+    };
+    for (const table::Nat nat : {table::Nat::kAuto, table::Nat::kAlways}) {
+        appliance.dispatch.services[0].nat = nat;
+        appliance.build();
+        for (const Row& row :
+             {Row{"INVITE", "180 Ringing", true}, Row{"INVITE", "200 OK", true},
+              Row{"INVITE", "302 Moved Temporarily", false}, Row{"INVITE", "485 Ambiguous", false},
+              Row{"REGISTER", "200 OK", false}}) {
+            // By a destination, to a phone that answers.
+            const Outcome sent = appliance.receive(
+                kBackend, kService,
+                request(
+                    std::string(row.method) + " sip:bob@10.77.0.9:40001",
+                    usual(row.method, {}, "SIP/2.0/UDP 10.77.0.101:5060;branch=z9hG4bKx;rport")));
+            ASSERT_EQ(sent.target, test::at("10.77.0.9:40001"));
+            const std::string contact = "<sip:carol@192.0.2.77>";
+            const Outcome back =
+                appliance.receive("10.77.0.9:40001", kService,
+                                  reply_to(sent, row.status, "Contact: " + contact + "\r\n"));
+            EXPECT_EQ(header(back, "Contact"), row.fixed ? "<sip:carol@10.77.0.9:40001>" : contact)
+                << row.method << ' ' << row.status;
+        }
+    }
+}
+
+// The source of what came by another proxy is that proxy, and where its dialog's requests must not
+// be sent as if it were the phone.
+TEST_F(RouteTest, LeavesTheContactOfAPhoneBehindAProxyAlone) {
+    const std::string contact = "<sip:alice@198.51.100.9:5060>";
+    const std::string phone = "SIP/2.0/UDP 198.51.100.9:5060;branch=z9hG4bKp";
+    const std::string proxy = "SIP/2.0/UDP 198.18.0.7:5060;branch=z9hG4bKq;rport";
+    for (const std::string& vias : {proxy + "\r\nVia: " + phone, proxy + ", " + phone}) {
+        for (const table::Nat nat : {table::Nat::kAuto, table::Nat::kAlways}) {
+            appliance.dispatch.services[0].nat = nat;
+            appliance.build();
+            const Outcome sent =
+                appliance.receive("198.18.0.7:5060", kService,
+                                  request("INVITE sip:bob@example.com",
+                                          usual("INVITE", "Contact: " + contact + "\r\n", vias)));
+            EXPECT_EQ(header(sent, "Contact"),
+                      nat == table::Nat::kAuto ? contact : "<sip:alice@198.18.0.7:5060>")
+                << vias;
+        }
     }
 }
 
