@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <random>
@@ -130,8 +131,29 @@ int create_with_mode(std::uint32_t mode, Create create) {
     return result;
 }
 
+// The mode of a folder for a socket of `mode`: who may write to the socket gets to it. The group
+// may make files there, as in the folder that Kamailio's unit has (RuntimeDirectoryMode=0770):
+// kamcli puts the socket for its replies there.
+std::uint32_t folder_mode(std::uint32_t mode) noexcept {
+    const std::uint32_t group = (mode & S_IWGRP) != 0 ? S_IRWXG : 0;
+    const std::uint32_t others = (mode & S_IWOTH) != 0 ? S_IROTH | S_IXOTH : 0;
+    return S_IRWXU | group | others;
+}
+
+// The folder of Kamailio's sockets is gone while Kamailio is stopped.
+Status make_folder(const SocketName& name, const FileRights& rights) {
+    const std::string folder = std::filesystem::path(name.path).parent_path();
+    if (folder.empty()) return {};
+    const std::uint32_t mode = folder_mode(rights.mode);
+    const int made = create_with_mode(mode, [&] { return ::mkdir(folder.c_str(), mode); });
+    if (made == 0) return set_rights(folder, {mode, rights.owner, rights.group});
+    if (errno == EEXIST) return {};
+    return system_failure(name, ("no folder " + folder + ", and none can be made").c_str());
+}
+
 Status bind_path(const Fd& socket, const SocketName& name, const SystemAddress& address,
                  const FileRights& rights) {
+    if (Status folder = make_folder(name, rights); !folder) return folder;
     if (is_stale(name, address)) ::unlink(name.path.c_str());
     const int bound = create_with_mode(
         rights.mode, [&] { return ::bind(socket.get(), address.get(), address.size); });
@@ -285,6 +307,7 @@ Result<Fd> open_fifo(const std::string& path, const FileRights& rights) {
     SocketName name;
     name.kind = SocketName::Kind::kFifo;
     name.path = path;
+    if (Status folder = make_folder(name, rights); !folder) return failed(folder.error());
     const int made =
         create_with_mode(rights.mode, [&] { return ::mkfifo(path.c_str(), rights.mode); });
     if (made != 0 && errno != EEXIST) return system_failure(name, "mkfifo");

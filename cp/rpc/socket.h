@@ -76,9 +76,11 @@ struct FileRights {
 };
 
 // Bound (and listening, for streams), non-blocking. A socket file that nobody listens on any more
-// is replaced; one that answers is an error.
+// is replaced; one that answers is an error. The folder is made where it is missing (not those
+// above it), with the owner and group of `rights` and open to those who may use the socket.
 Result<Fd> open_server(const SocketName& name, const FileRights& rights);
-// Creates the FIFO if it is missing and opens it for reading and writing, non-blocking.
+// Creates the FIFO if it is missing and opens it for reading and writing, non-blocking. Its folder:
+// as open_server().
 Result<Fd> open_fifo(const std::string& path, const FileRights& rights);
 // Connected. Blocking, with the given limit on each later read and write. A unix datagram socket is
 // bound to a name of its own first, put into `own_path`, for the caller to remove.
