@@ -1,6 +1,9 @@
 #include "cp/rpc/jsonrpc.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace lb::rpc {
 namespace {
@@ -11,13 +14,17 @@ using Json = nlohmann::ordered_json;  // params given as an object count in thei
 constexpr std::size_t kNamesMax = 1024;
 constexpr std::size_t kMessageMax = 127;  // fault texts longer than this are cut
 
+bool beyond_int64(const Json& number) {
+    return number.is_number_unsigned() && !std::in_range<std::int64_t>(number.get<std::uint64_t>());
+}
+
 Param param_of(const Json& json) {
     Param param;
     if (json.is_boolean()) {
         param.kind = Param::Kind::kInt;
         param.truth = true;
         param.number = json.get<bool>() ? 1 : 0;
-    } else if (json.is_number_integer()) {
+    } else if (json.is_number_integer() && !beyond_int64(json)) {
         param.kind = Param::Kind::kInt;
         param.number = json.get<std::int64_t>();
     } else if (json.is_number()) {
@@ -93,6 +100,31 @@ std::string fault_text(const Fault& fault, JsonStyle style) {
     return out;
 }
 
+// Kamailio takes control characters in strings and between the words, and numbers such as 01, which
+// kamctl sends for the word 01. This gives the same document as JSON has it.
+std::string as_strict_json(std::string_view text) {
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    std::string out;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const char next = i + 1 < text.size() ? text[i + 1] : ' ';
+        const char before = out.empty() ? ' ' : out.back();
+        const bool control = c > '\0' && c < ' ';
+        if (in_string && control) {
+            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else if (in_string && c == '\\') {
+            out += c;
+            out += next;
+            ++i;
+        } else if (in_string || c != '0' || !is_digit(next) || is_digit(before) || before == '.') {
+            if (c == '"') in_string = !in_string;
+            out += control ? ' ' : c;
+        }  // else a leading zero
+    }
+    return out;
+}
+
 }  // namespace
 
 std::size_t first_document(std::string_view text) noexcept {
@@ -124,8 +156,7 @@ std::optional<JsonRequest> parse_json_request(std::string_view text) {
     const auto is_kept = [&names](int, Json::parse_event_t event, const Json&) {
         return event != Json::parse_event_t::key || ++names <= kNamesMax;
     };
-    const Json json = Json::parse(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(length),
-                                  is_kept, false);
+    const Json json = Json::parse(as_strict_json(text.substr(0, length)), is_kept, false);
     if (json.is_discarded() || names > kNamesMax) return std::nullopt;
     JsonRequest request;
     if (!json.is_object()) return request;

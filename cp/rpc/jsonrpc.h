@@ -29,7 +29,8 @@ struct JsonRequest {
 };
 
 // Nothing if `text` does not begin with a JSON document: such a request is not answered. Whatever
-// follows the document is ignored.
+// follows the document is ignored. As Kamailio does it takes numbers with leading zeros, and
+// control characters in strings.
 std::optional<JsonRequest> parse_json_request(std::string_view text);
 
 std::string write_json_reply(const JsonRequest& request, const Reply& reply, JsonStyle style);

@@ -33,6 +33,7 @@ public:
     std::size_t size() const noexcept { return params_.size(); }
 
     // All three give nothing if there is no parameter `at`, or one that does not convert.
+    // The smallest int for a number that is none of 32 bits.
     std::optional<std::int32_t> integer(std::size_t at) const;
     std::optional<std::string> text(std::size_t at) const;
     // A string, or an int as Kamailio writes it: -1 becomes 18446744073709551615. From JSON also a

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "cp/rpc/jsonrpc.h"
@@ -164,6 +165,59 @@ TEST(Jsonrpc, WhatMayBeAStateAndAnId) {
     EXPECT_EQ(request->params.text_or_integer(5), std::nullopt);
     EXPECT_EQ(request->params.integer(5), 1) << "but a number it is";
     EXPECT_EQ(request->params.text_or_integer(6), std::nullopt);
+}
+
+struct NumberRow {
+    const char* json;
+    std::int32_t integer;
+    const char* text;
+};
+
+// What Kamailio 5.6.3 gives for core.printi and core.echo of each.
+constexpr NumberRow kNumbers[] = {
+    {"2147483647", 2147483647, "2147483647"},
+    {"2147483647.5", 2147483647, "2147483647"},
+    {"2147483648", INT32_MIN, "2147483648"},
+    {"2147483648.5", INT32_MIN, "2147483648"},
+    {"4294967296", INT32_MIN, "4294967296"},
+    {"4294967297", INT32_MIN, "4294967297"},
+    {"-2147483648", INT32_MIN, "18446744071562067968"},
+    {"-2147483649", INT32_MIN, "18446744071562067967"},
+    {"9223372036854775808", INT32_MIN, "9223372036854775808"},
+    {"18446744073709551615", INT32_MIN, "0"},
+    {"1e19", INT32_MIN, "10000000000000000000"},
+    {"1e20", INT32_MIN, "0"},
+    {"-1e20", INT32_MIN, "9223372036854775808"},
+    {"-1.5", -1, "18446744073709551615"},
+    {"01", 1, "1"},
+    {"-01", -1, "18446744073709551615"},
+    {"01.5", 1, "1"},
+    {"100", 100, "100"},
+    {"1.005e2", 100, "100"},
+};
+
+TEST(Jsonrpc, NumbersConvertAsInKamailio) {
+    for (const NumberRow& row : kNumbers) {
+        const auto request = rpc::parse_json_request(
+            std::string(R"({"jsonrpc":"2.0","method":"m","params":[)") + row.json + "]}");
+        ASSERT_TRUE(request) << row.json;
+        EXPECT_EQ(request->params.integer(0), row.integer) << row.json;
+        EXPECT_EQ(request->params.text_or_integer(0), row.text) << row.json;
+    }
+}
+
+TEST(Jsonrpc, TakesWhatKamailioTakes) {
+    const auto request = rpc::parse_json_request(
+        "{\x01\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"a\tb\x01\","
+        "\"007 \\\"00\\u0041\",0012,0],\"id\":09}");
+    ASSERT_TRUE(request);
+    EXPECT_EQ(request->params.text(0), "a\tb\x01");
+    EXPECT_EQ(request->params.text(1), "007 \"00A");
+    EXPECT_EQ(request->params.integer(2), 12);
+    EXPECT_EQ(request->params.integer(3), 0);
+    EXPECT_EQ(request->id, "9");
+    EXPECT_FALSE(rpc::parse_json_request("{\"a\":1 01}"));
+    EXPECT_FALSE(rpc::parse_json_request("{\"a\":0x1}"));
 }
 
 // What a client leaves unfinished on the FIFO must not spoil the next client's request for ever.
