@@ -198,11 +198,12 @@ void HttpServer::Impl::answer_jsonrpc(const httplib::Request& request,
     if (length.find_first_not_of("0123456789") != std::string::npos) {
         return say(response, 400, "Content-Length is no number");
     }
-    std::string reply;
-    if (!handover.run([&] { reply = sources.jsonrpc(request.body); }, kPatience)) {
+    HttpAnswer answer;
+    if (!handover.run([&] { answer = sources.jsonrpc(request.body); }, kPatience)) {
         return say(response, 503, "the control thread is busy; nothing was done");
     }
-    response.set_content(std::move(reply), "application/json");
+    response.status = answer.status;
+    response.set_content(std::move(answer.body), "application/json");
 }
 
 void HttpServer::Impl::set_routes() {

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "cp/http_answer.h"
 #include "cp/report.h"
 #include "dp/base/address.h"
 #include "dp/base/result.h"
@@ -33,7 +34,7 @@ namespace lb::cp {
 // Both run on the control thread.
 struct HttpSources {
     std::function<Report()> report;
-    std::function<std::string(std::string_view body)> jsonrpc;
+    std::function<HttpAnswer(std::string_view body)> jsonrpc;
 };
 
 class HttpServer {

@@ -100,6 +100,18 @@ std::string fault_text(const Fault& fault, JsonStyle style) {
     return out;
 }
 
+Reply reply_to(Context& context, const JsonRequest& request) {
+    if (!request.method) return {};
+    const Method* method = find_method(*request.method);
+    return method != nullptr ? call(context, *method, request.params)
+                             : Reply::failed(500, "Method Not Found");
+}
+
+int http_status(const Reply& reply) {
+    const bool has_one = reply.fault && reply.fault->code >= 400 && reply.fault->code <= 599;
+    return has_one ? reply.fault->code : 200;
+}
+
 // Kamailio takes control characters in strings and between the words, and numbers such as 01, which
 // kamctl sends for the word 01. This gives the same document as JSON has it.
 std::string as_strict_json(std::string_view text) {
@@ -180,20 +192,19 @@ std::string write_json_reply(const JsonRequest& request, const Reply& reply, Jso
 }
 
 std::string answer_json(Context& context, const JsonRequest& request, JsonStyle style) {
-    if (request.method.empty()) return write_json_reply(request, Reply{}, style);
-    const Method* method = find_method(request.method);
-    const Reply reply = method != nullptr ? call(context, *method, request.params)
-                                          : Reply::failed(500, "Method Not Found");
-    return write_json_reply(request, reply, style);
+    return write_json_reply(request, reply_to(context, request), style);
 }
 
-std::string answer_json_post(Context& context, std::string_view body) {
+cp::HttpAnswer answer_json_post(Context& context, std::string_view body) {
     const JsonStyle style{.pretty = true};
-    std::optional<JsonRequest> request = parse_json_request(body);
-    if (request) return answer_json(context, *request, style);
-    JsonRequest broken;
-    broken.id = "null";
-    return write_json_reply(broken, Reply::failed(-32700, "Parse error"), style);
+    const std::optional<JsonRequest> request = parse_json_request(body);
+    if (!request) {
+        JsonRequest broken;
+        broken.id = "null";
+        return {200, write_json_reply(broken, Reply::failed(-32700, "Parse error"), style)};
+    }
+    const Reply reply = reply_to(context, *request);
+    return {http_status(reply), write_json_reply(*request, reply, style)};
 }
 
 }  // namespace lb::rpc

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "cp/http_answer.h"
 #include "cp/rpc/json_text.h"
 #include "cp/rpc/methods.h"
 
@@ -22,7 +23,7 @@ namespace lb::rpc {
 std::size_t first_document(std::string_view text) noexcept;
 
 struct JsonRequest {
-    std::string method;  // empty: not a call, answered with an empty result
+    std::optional<std::string> method;  // none: not a call, answered with an empty result
     Params params{Params::Rules::kJson};
     std::optional<std::string> id;          // as it goes into the reply
     std::optional<std::string> reply_name;  // FIFO only
@@ -38,7 +39,8 @@ std::string write_json_reply(const JsonRequest& request, const Reply& reply, Jso
 // Runs the request; the reply's text, or nothing if there is none.
 std::string answer_json(Context& context, const JsonRequest& request, JsonStyle style);
 
-// What an HTTP POST to the JSON-RPC path gets: always a text, an error object for broken input.
-std::string answer_json_post(Context& context, std::string_view body);
+// What an HTTP POST to the JSON-RPC path gets: always a text, an error object for broken input. The
+// status is the code of the fault where HTTP has one of that kind (400 to 599), else 200.
+cp::HttpAnswer answer_json_post(Context& context, std::string_view body);
 
 }  // namespace lb::rpc

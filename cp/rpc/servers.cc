@@ -63,7 +63,7 @@ Result<std::unique_ptr<RpcServers>> RpcServers::create(asio::io_context& io,
 
 const std::vector<std::string>& RpcServers::warnings() const noexcept { return impl_->warnings; }
 
-std::string RpcServers::answer_http(std::string_view body) {
+cp::HttpAnswer RpcServers::answer_http(std::string_view body) {
     Context context{impl_->control, impl_->binrpc};
     return answer_json_post(context, body);
 }

@@ -10,6 +10,7 @@
 
 #include "cp/config.h"
 #include "cp/control.h"
+#include "cp/http_answer.h"
 #include "cp/rpc/methods.h"
 
 namespace asio {
@@ -30,7 +31,7 @@ public:
     const std::vector<std::string>& warnings() const noexcept;
 
     // What an HTTP POST of a JSON-RPC request is answered with. The control thread only.
-    std::string answer_http(std::string_view body);
+    cp::HttpAnswer answer_http(std::string_view body);
 
     struct Impl;
 

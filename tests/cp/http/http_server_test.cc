@@ -193,6 +193,24 @@ TEST_F(HttpServerTest, jsonrpc) {
     EXPECT_TRUE(holds(post("/jsonrpc", "{"), "error"));
 }
 
+// The statuses of Kamailio 5.6.3's jsonrpc_dispatch().
+TEST_F(HttpServerTest, jsonrpc_faults_have_the_status_of_their_code) {
+    const auto status = [this](const std::string& method, const std::string& params) {
+        return status_of(post("/jsonrpc", R"({"jsonrpc":"2.0","method":")" + method +
+                                              R"(","params":)" + params + R"(,"id":7})"));
+    };
+    EXPECT_EQ(status("nosuch", "[]"), 500);
+    EXPECT_EQ(status("", "[]"), 500);
+    EXPECT_EQ(status("dispatcher.set_state", R"(["ip",99,"sip:x"])"), 500);
+    EXPECT_EQ(status("system.methodHelp", R"(["nosuch"])"), 400);
+    EXPECT_EQ(status("core.version", "[]"), 200);
+    EXPECT_EQ(status("core.version", "5"), 200) << "an empty result";
+    EXPECT_EQ(status_of(post("/jsonrpc", "{")), 200) << "-32700 is no status";
+    const std::string nameless = post("/jsonrpc", R"({"jsonrpc":"2.0","method":"","id":7})");
+    EXPECT_TRUE(holds(nameless, "Method Not Found")) << nameless;
+    EXPECT_TRUE(holds(nameless, "Content-Type: application/json")) << nameless;
+}
+
 TEST_F(HttpServerTest, jsonrpc_refuses_web_pages) {
     const std::string body = R"({"jsonrpc":"2.0","method":"dispatcher.list","id":1})";
     EXPECT_EQ(status_of(post("/jsonrpc", body, "Origin: http://evil.example\r\n")), 403);
@@ -320,8 +338,9 @@ TEST_F(HttpServerTest, ends_at_once_with_clients_in_every_stage) {
 TEST(HttpServer, says_what_is_wrong) {
     asio::io_context io;
     const auto make = [&](const char* text) {
-        return HttpServer::create(io, *Endpoint::parse(text),
-                                  {[] { return Report{}; }, [](std::string_view) { return ""; }});
+        return HttpServer::create(
+            io, *Endpoint::parse(text),
+            {[] { return Report{}; }, [](std::string_view) { return HttpAnswer{}; }});
     };
     const auto first = make("127.0.0.1:0");
     ASSERT_TRUE(first);

@@ -96,7 +96,7 @@ std::string with_our_name(std::string text) {
 // The rows of accepted.h that concern JSON: our name, our threads, our methods, our time.
 void compare(const Transcript& transcript, const std::string& actual) {
     const auto request = rpc::parse_json_request(transcript.request);
-    const std::string method = request ? request->method : std::string();
+    const std::string method = request ? request->method.value_or("") : std::string();
     if (method == "core.psx" || method == "core.uptime" || method == "system.listMethods") {
         const auto was = nlohmann::ordered_json::parse(transcript.reply, nullptr, false);
         const auto is = nlohmann::ordered_json::parse(actual, nullptr, false);
