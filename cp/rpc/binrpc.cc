@@ -110,6 +110,7 @@ Param param_of(const Record& record) {
             break;
         case kBytes:
             param.kind = Param::Kind::kBytes;
+            param.text = as_text(record.value);
             break;
         case kStruct:
         case kArray:
@@ -154,9 +155,8 @@ void append_double(std::string& out, double value) {
     append_big_endian(out, static_cast<std::uint64_t>(whole), width);
 }
 
-void append_text(std::string& out, RecordType type, std::string_view value) {
-    value = value.substr(0, value.find('\0'));
-    const std::size_t length = value.size() + 1;
+// Type and length of a value that follows as `length` bytes.
+void append_type(std::string& out, RecordType type, std::size_t length) {
     if (length < 8) {
         out.push_back(static_cast<char>(length << 4 | type));
     } else {
@@ -164,8 +164,19 @@ void append_text(std::string& out, RecordType type, std::string_view value) {
         out.push_back(static_cast<char>(kLongForm | width << 4 | type));
         append_big_endian(out, length, width);
     }
+}
+
+// Up to the first NUL.
+void append_text(std::string& out, RecordType type, std::string_view value) {
+    value = value.substr(0, value.find('\0'));
+    append_type(out, type, value.size() + 1);
     out.append(value);
     out.push_back('\0');
+}
+
+void append_bytes(std::string& out, std::string_view value) {
+    append_type(out, kBytes, value.size());
+    out.append(value);
 }
 
 void append_members(std::string& out, const std::vector<Member>& members) {
@@ -202,8 +213,9 @@ public:
             case kDouble:
                 return put(double_of(record.value));
             case kString:
-            case kBytes:
                 return put(std::string(text_of(record.value)));
+            case kBytes:
+                return put(std::string(as_text(record.value)));
             case kName:
                 name_ = text_of(record.value);
                 return !open_.empty();
@@ -344,6 +356,8 @@ void append_value(std::string& out, const Value& value) {
         }
         void operator()(double number) const { append_double(out, number); }
         void operator()(const std::string& value_text) const {
+            // A string would end at its first NUL.
+            if (value_text.find('\0') != std::string::npos) return append_bytes(out, value_text);
             append_text(out, kString, value_text);
         }
         void operator()(Null) const { append_text(out, kString, "<null string>"); }

@@ -62,7 +62,7 @@ std::string write_reply(std::uint32_t cookie, const Reply& reply);
 
 std::string write_packet(PacketType type, std::uint32_t cookie, std::string_view body);
 
-// One value as records, appended.
+// One value as records, appended. A text with a NUL goes as bytes.
 void append_value(std::string& out, const Value& value);
 // A struct that is written member by member: open, then a name and a value each, then close.
 void open_struct(std::string& out);

@@ -102,7 +102,7 @@ Struct value_of(const Use& use, const core::Preview& preview) {
 Reply siplane_explain(Context& context, const Params& params) {
     const table::Tables* const tables = context.control.tables();
     if (tables == nullptr) return no_tables();
-    const std::optional<std::string> message = params.text(0);
+    const std::optional<std::string> message = params.text_or_bytes(0);
     std::string source, target;
     if (!message || !read_optional(params, 1, source) || !read_optional(params, 2, target)) {
         return Reply::failed(500, "Invalid Parameters");

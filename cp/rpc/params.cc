@@ -38,6 +38,11 @@ std::optional<std::string> Params::text(std::size_t at) const {
     return params_[at].text;
 }
 
+std::optional<std::string> Params::text_or_bytes(std::size_t at) const {
+    if (at < params_.size() && params_[at].kind == Param::Kind::kBytes) return params_[at].text;
+    return text(at);
+}
+
 std::optional<std::string> Params::text_or_integer(std::size_t at) const {
     if (at >= params_.size()) return std::nullopt;
     const Param& param = params_[at];

@@ -19,7 +19,7 @@ struct Param {
     bool truth = false;       // kInt: it was JSON's true or false
     std::int64_t number = 0;  // kInt
     double real = 0;          // kDouble
-    std::string text;         // kString
+    std::string text;         // kString, kBytes
     std::string_view error;   // kBroken: why, in the words of the protocol
 };
 
@@ -32,10 +32,12 @@ public:
     void add(Param param) { params_.push_back(std::move(param)); }
     std::size_t size() const noexcept { return params_.size(); }
 
-    // All three give nothing if there is no parameter `at`, or one that does not convert.
+    // All four give nothing if there is no parameter `at`, or one that does not convert.
     // The smallest int for a number that is none of 32 bits.
     std::optional<std::int32_t> integer(std::size_t at) const;
     std::optional<std::string> text(std::size_t at) const;
+    // A string, or bytes, which over BINRPC a text with a NUL is.
+    std::optional<std::string> text_or_bytes(std::size_t at) const;
     // A string, or an int as Kamailio writes it: -1 becomes 18446744073709551615. From JSON also a
     // number with a fraction, which is cut off.
     std::optional<std::string> text_or_integer(std::size_t at) const;

@@ -401,6 +401,19 @@ TEST_F(LiveExplain, json_is_the_same_with_and_without_a_daemon) {
     EXPECT_EQ(json::parse(method.out).at("CANDIDATES").size(), 4U);
 }
 
+// ISUP beside SDP, for one: the body has NULs, and goes to the daemon and back whole.
+TEST_F(LiveExplain, takes_a_binary_body) {
+    const std::string body("\0\x01ISUP\0\0\xff end of it", 19);
+    std::string message = request("seq");
+    const std::string none = "Content-Length: 0\r\n\r\n";
+    message.replace(message.find(none), none.size(), "Content-Length: 19\r\n\r\n" + body);
+    const std::string file = folder.write("message", message);
+    const Ran ran = siplanectl({"explain", file});
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    EXPECT_THAT(ran.out, HasSubstr("choice       [0] sip:198.51.100.4 (198.51.100.4:5060)"));
+    EXPECT_THAT(ran.out, HasSubstr("end of it"));
+}
+
 TEST_F(LiveExplain, other_words_still_go_to_the_daemon) {
     const Ran dump = siplanectl({"dispatcher", "dump"});
     EXPECT_EQ(dump.status, 0) << dump.err;

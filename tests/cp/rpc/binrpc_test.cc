@@ -150,6 +150,30 @@ TEST(Binrpc, RequestsRoundTrip) {
     EXPECT_EQ(params.integer(5), std::nullopt);
 }
 
+TEST(Binrpc, TextsWithANulAreBytes) {
+    for (const std::size_t size : {1u, 7u, 8u, 300u, 70000u}) {
+        std::string text(size, 'x');
+        text.back() = '\0';
+        std::string record;
+        append_value(record, text);
+        EXPECT_EQ(record[0] & 0x0f, 6) << size;
+        const auto values = parse_values(as_bytes(record));
+        ASSERT_TRUE(values);
+        EXPECT_EQ((*values)[0], Value(text)) << size;
+
+        const std::string packet = write_request(9, "m", {text, "end"});
+        Header header;
+        ASSERT_EQ(parse_header(as_bytes(packet), header), Defect::kNone);
+        std::string method;
+        Params params;
+        ASSERT_EQ(parse_request(as_bytes(packet).subspan(header.size), method, params),
+                  Defect::kNone);
+        EXPECT_EQ(params.text_or_bytes(0), text) << size;
+        EXPECT_EQ(params.text(0), std::nullopt) << "Kamailio's methods take strings only";
+        EXPECT_EQ(params.text_or_bytes(1), "end");
+    }
+}
+
 struct ParamRow {
     const char* name;
     const char* bytes;
