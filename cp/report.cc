@@ -4,30 +4,11 @@
 #include <ctime>
 #include <map>
 
+#include "dp/base/utf8.h"
 #include "dp/table/algorithm.h"
 
 namespace lb::cp {
 namespace {
-
-// Length of the valid UTF-8 sequence at the front of `text` (RFC 3629 section 4), or 0.
-std::size_t sequence_length(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char lead = byte(0);
-    const std::size_t length = lead < 0x80                   ? 1
-                               : lead >= 0xc2 && lead < 0xe0 ? 2
-                               : lead >= 0xe0 && lead < 0xf0 ? 3
-                               : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                             : 0;
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    }
-    if (lead == 0xe0 && byte(1) < 0xa0) return 0;   // overlong
-    if (lead == 0xed && byte(1) >= 0xa0) return 0;  // surrogates
-    if (lead == 0xf0 && byte(1) < 0x90) return 0;   // overlong
-    if (lead == 0xf4 && byte(1) >= 0x90) return 0;  // beyond U+10FFFF
-    return length;
-}
 
 void count_state(SetReport& out, std::uint32_t flags) {
     switch (state_letters(flags, false).front()) {
@@ -86,7 +67,7 @@ ServiceReport report_of(const ServiceConfig& service) {
 std::string clean_text(std::string_view text) {
     std::string out;
     while (!text.empty()) {
-        const std::size_t length = sequence_length(text);
+        const std::size_t length = utf8_length(text);
         const auto lead = static_cast<unsigned char>(text.front());
         if (length == 0 || lead < 0x20 || lead == 0x7f) {
             out += '?';

@@ -1,14 +1,53 @@
 #include "cp/rpc/json_text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+
+#include "dp/base/utf8.h"
 
 namespace lb::rpc {
 namespace {
 
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+void append_escaped(std::string& out, char c) {
+    switch (c) {
+        case '"':
+            out += "\\\"";
+            break;
+        case '\\':
+            out += "\\\\";
+            break;
+        case '\b':
+            out += "\\b";
+            break;
+        case '\f':
+            out += "\\f";
+            break;
+        case '\n':
+            out += "\\n";
+            break;
+        case '\r':
+            out += "\\r";
+            break;
+        case '\t':
+            out += "\\t";
+            break;
+        default:
+            if (static_cast<unsigned char>(c) < 0x20) {
+                char escape[8];
+                std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
+                out += escape;
+            } else {
+                out += c;
+            }
+    }
+}
+
 class JsonWriter {
 public:
-    JsonWriter(std::string& out, JsonStyle style) noexcept : out_(out), pretty_(style.pretty) {}
+    JsonWriter(std::string& out, JsonStyle style) noexcept : out_(out), style_(style) {}
 
     void value(const Value& value, unsigned depth) {
         struct Visitor {
@@ -19,7 +58,7 @@ public:
             void operator()(std::int64_t number) const { writer.number(number); }
             void operator()(double number) const { append_json_number(writer.out_, number); }
             void operator()(const std::string& text) const {
-                append_json_string(writer.out_, text);
+                append_json_string(writer.out_, text, writer.style_);
             }
             void operator()(Null) const { writer.out_ += "null"; }
             void operator()(const Struct& record) const {
@@ -42,23 +81,23 @@ public:
 private:
     void number(std::int64_t number) { out_ += std::to_string(number); }
 
-    void separate() { out_ += pretty_ ? ", " : ","; }
+    void separate() { out_ += style_.pretty ? ", " : ","; }
 
     void indent(unsigned depth) {
-        if (pretty_) out_.append(depth, '\t');
+        if (style_.pretty) out_.append(depth, '\t');
     }
 
     void object(const Member* members, std::size_t count, unsigned depth) {
         out_ += '{';
         for (std::size_t i = 0; i < count; ++i) {
             if (i > 0) out_ += ',';
-            if (pretty_) out_ += '\n';
+            if (style_.pretty) out_ += '\n';
             indent(depth + 1);
-            append_json_string(out_, members[i].name);
-            out_ += pretty_ ? ":\t" : ":";
+            append_json_string(out_, members[i].name, style_);
+            out_ += style_.pretty ? ":\t" : ":";
             value(members[i].value, depth + 1);
         }
-        if (pretty_) out_ += '\n';
+        if (style_.pretty) out_ += '\n';
         indent(depth);
         out_ += '}';
     }
@@ -73,7 +112,7 @@ private:
     }
 
     std::string& out_;
-    bool pretty_;
+    JsonStyle style_;
 };
 
 }  // namespace
@@ -87,40 +126,18 @@ void append_json_array(std::string& out, const std::vector<Value>& values, JsonS
     JsonWriter(out, style).array(values, depth);
 }
 
-void append_json_string(std::string& out, std::string_view text) {
+void append_json_string(std::string& out, std::string_view text, JsonStyle style) {
     out += '"';
-    for (const char c : text) {
-        switch (c) {
-            case '"':
-                out += "\\\"";
-                break;
-            case '\\':
-                out += "\\\\";
-                break;
-            case '\b':
-                out += "\\b";
-                break;
-            case '\f':
-                out += "\\f";
-                break;
-            case '\n':
-                out += "\\n";
-                break;
-            case '\r':
-                out += "\\r";
-                break;
-            case '\t':
-                out += "\\t";
-                break;
-            default:
-                if (static_cast<unsigned char>(c) < 0x20) {
-                    char escape[8];
-                    std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
-                    out += escape;
-                } else {
-                    out += c;
-                }
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        if (length == 1) {
+            append_escaped(out, text.front());
+        } else if (length == 0 && !style.raw_bytes) {
+            out += kReplacement;
+        } else {
+            out += text.substr(0, std::max<std::size_t>(length, 1));
         }
+        text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     out += '"';
 }

@@ -34,6 +34,7 @@ struct JsonRequest {
 // control characters in strings.
 std::optional<JsonRequest> parse_json_request(std::string_view text);
 
+// The reply's text. Bytes that are no UTF-8 stay in the answers of Kamailio's methods.
 std::string write_json_reply(const JsonRequest& request, const Reply& reply, JsonStyle style);
 
 // Runs the request; the reply's text, or nothing if there is none.

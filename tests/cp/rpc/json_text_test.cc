@@ -33,6 +33,33 @@ TEST(JsonText, Scalars) {
     EXPECT_EQ(json("q\"b\\t\tn\n\x01 \xc3\xbc/", false), "\"q\\\"b\\\\t\\tn\\n\\u0001 \xc3\xbc/\"");
 }
 
+struct BytesRow {
+    const char* name;
+    const char* text;
+    const char* clean;
+};
+
+TEST(JsonText, BytesThatAreNoUtf8) {
+    const BytesRow rows[] = {
+        {"Latin-1", "J\xf6rg \xe4", "J\xef\xbf\xbdrg \xef\xbf\xbd"},
+        {"UTF-8", "\xc3\xb6 \xe2\x82\xac \xf0\x9f\x93\x9e",
+         "\xc3\xb6 \xe2\x82\xac \xf0\x9f\x93\x9e"},
+        {"cut short", "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"overlong", "\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+        {"surrogate", "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+    };
+    for (const BytesRow& row : rows) {
+        const Value value = Struct{{row.text, row.text}};
+        const auto object = [](const std::string& text) {
+            return "{\"" + text + "\":\"" + text + "\"}";
+        };
+        EXPECT_EQ(json(value, false), object(row.clean)) << row.name;
+        std::string raw;
+        append_json(raw, value, {.pretty = false, .raw_bytes = true});
+        EXPECT_EQ(raw, object(row.text)) << row.name;
+    }
+}
+
 TEST(JsonText, ArraysOfPlainValuesStandOnOneLine) {
     std::string out;
     append_json_array(out, {Value("a"), Value(5)}, JsonStyle{true});

@@ -220,6 +220,18 @@ TEST(Jsonrpc, TakesWhatKamailioTakes) {
     EXPECT_FALSE(rpc::parse_json_request("{\"a\":0x1}"));
 }
 
+// Kamailio's dispatcher.list passes on the bytes of the table as they are.
+TEST(Jsonrpc, OwnMethodsAnswerInUtf8AndKamailiosByteForByte) {
+    rpc::JsonRequest request;
+    const auto text = [&] {
+        return rpc::write_json_reply(request, rpc::Reply::of(rpc::Struct{{"URI", "sip:\xfc"}}), {});
+    };
+    request.method = "siplane.explain";
+    EXPECT_NE(text().find("sip:\xef\xbf\xbd\""), std::string::npos);
+    request.method = "dispatcher.list";
+    EXPECT_NE(text().find("sip:\xfc\""), std::string::npos);
+}
+
 // What a client leaves unfinished on the FIFO must not spoil the next client's request for ever.
 TEST(JsonrpcFifo, UnfinishedRequestIsForgotten) {
     RpcLab lab(LabOptions{}, "",
