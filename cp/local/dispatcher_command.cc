@@ -8,11 +8,12 @@
 #include <cstdio>
 #include <optional>
 
-#include "cp/destination.h"
 #include "cp/local/commands.h"
+#include "cp/row_reader.h"
 #include "cp/rpc/command_line.h"
 #include "cp/rpc/json_text.h"
 #include "cp/store.h"
+#include "cp/tables_builder.h"
 
 namespace lb::cp {
 namespace {
@@ -33,20 +34,26 @@ int complain(const std::string& message, int code = kFailed) {
     return code;
 }
 
-Result<Store> open_store(const Command& command, Store::Mode mode) {
-    DispatcherConfig config;
-    if (command.db_url.empty()) {
-        auto loaded = load_config(command.config_file);
-        if (!loaded) return failed(loaded.error());
-        config = loaded->dispatcher;
-    } else {
-        config.db_url = command.db_url;
-    }
-    if (config.db_url.empty()) {
+// With --db the default of everything else.
+Result<Config> config_of(const Command& command) {
+    if (command.db_url.empty()) return load_config(command.config_file);
+    Config config;
+    config.dispatcher.db_url = command.db_url;
+    return config;
+}
+
+Result<Store> open_store(const Command& command, const Config& config, Store::Mode mode) {
+    if (config.dispatcher.db_url.empty()) {
         return failed(Errc::kInvalid, command.config_file + ": destinations come from list_file " +
-                                          config.list_file + ": edit that file");
+                                          config.dispatcher.list_file + ": edit that file");
     }
-    return Store::open(config, mode);
+    return Store::open(config.dispatcher, mode);
+}
+
+Result<Store> open_store(const Command& command, Store::Mode mode) {
+    const auto config = config_of(command);
+    if (!config) return failed(config.error());
+    return open_store(command, *config, mode);
 }
 
 rpc::Struct value_of(const DestinationRow& row) {
@@ -102,21 +109,35 @@ int show(const Command& command) {
     return kOk;
 }
 
-// What a reload would have against the row, or nothing.
-Status check(const DestinationRow& row) {
-    if (const auto uri = parse_destination_uri(row.destination); !uri) return failed(uri.error());
-    if (const auto attrs = parse_attributes(row.attrs); !attrs) return failed(attrs.error());
-    return {};
+// As a load reads it: what it would remark on the row, or why it would refuse it. Host names are
+// not looked up.
+Result<std::vector<std::string>> check(const Command& command, const Config& config) {
+    DispatcherOptions options = dispatcher_options(config);
+    if (!command.db_url.empty()) {  // whose listeners are not known
+        options.is_local_socket = nullptr;
+        options.is_local_sockname = nullptr;
+    }
+    const RowTable rows{command.row};
+    RowReader reader(options);
+    auto reading = reader.read(rows[0]);
+    if (!reading) return failed(reading.error());
+    return std::move(reading->remarks);
 }
 
 int add(const Command& command) {
-    if (Status fine = check(command.row); !fine && !command.force) {
-        return complain(fine.error().message + " (--force adds it all the same)");
+    const auto config = config_of(command);
+    if (!config) return complain(config.error().message);
+    const auto remarks = check(command, *config);
+    if (!remarks && !command.force) {
+        return complain(remarks.error().message + " (--force adds it all the same)");
     }
-    auto store = open_store(command, Store::Mode::kReadWrite);
+    auto store = open_store(command, *config, Store::Mode::kReadWrite);
     if (!store) return complain(store.error().message);
     const auto id = store->insert(command.row);
     if (!id) return complain(id.error().message);
+    if (remarks) {
+        for (const std::string& remark : *remarks) complain("warning: " + remark);
+    }
     std::printf("added as id %lld; siplanectl dispatcher reload puts it in force\n",
                 static_cast<long long>(*id));
     return kOk;

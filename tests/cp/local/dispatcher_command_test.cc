@@ -20,6 +20,13 @@ protected:
         words.insert(words.end(), {"--db", "sqlite:///" + folder.file("db")});
         return test::run_program(SIPLANECTL, std::move(words));
     }
+    std::string config() {
+        return folder.write(
+            "c.toml",
+            "[[port]]\nname = \"p\"\ndevice = \"net_null0\"\naddresses = [\"10.0.0.9/24\"]\n"
+            "[[service]]\nname = \"s\"\n[dispatcher]\ndb_url = \"sqlite:///" +
+                folder.file("db") + "\"\n");
+    }
     std::string rows() { return run({"show", "--tsv"}).out; }
 
     test::RunFolder folder;
@@ -54,14 +61,40 @@ TEST_F(DispatcherCommand, refuses_what_a_reload_would_refuse) {
     EXPECT_EQ(run({}).status, 2);
 }
 
+// Each of these once passed, and every reload failed from then on.
+TEST_F(DispatcherCommand, reads_a_row_as_a_load_does) {
+    const auto refused = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {"add", "1", "sip:10.0.0.1"});
+        const Ran ran = run(std::move(words));
+        EXPECT_EQ(ran.status, 1) << ran.out;
+        return ran.err;
+    };
+    EXPECT_THAT(refused({"-1"}), HasSubstr("flags -1 are not between"));
+    EXPECT_THAT(refused({"99999999999"}), HasSubstr("flags 99999999999 are not between"));
+    EXPECT_THAT(refused({"0", "5000000000"}), HasSubstr("priority 5000000000 is no 32-bit"));
+    const Ran remarked = run({"add", "1", "sip:10.0.0.1;transport=tcp"});
+    EXPECT_EQ(remarked.status, 0) << remarked.err;
+    EXPECT_THAT(remarked.err, HasSubstr("warning: gets no traffic: only UDP is spoken"));
+}
+
+TEST_F(DispatcherCommand, knows_the_listeners_of_the_configuration) {
+    const auto add = [&](const std::string& attrs) {
+        return test::run_program(SIPLANECTL, {"dispatcher", "add", "--config", config(), "1",
+                                              "sip:10.0.0.1", "0", "0", attrs});
+    };
+    const Ran stranger = add("socket=udp:10.9.9.9:5060");
+    EXPECT_EQ(stranger.status, 1);
+    EXPECT_THAT(stranger.err, HasSubstr("socket udp:10.9.9.9:5060 is no listener of ours"));
+    EXPECT_EQ(add("sockname=nobody").status, 1);
+    const Ran ours = add("socket=udp:10.0.0.9:5060");
+    EXPECT_EQ(ours.status, 0) << ours.err;
+    // A database alone does not say who listens where.
+    EXPECT_EQ(run({"add", "1", "sip:10.0.0.1", "0", "0", "socket=udp:10.9.9.9:5060"}).status, 0);
+}
+
 TEST_F(DispatcherCommand, finds_the_database_by_the_configuration) {
-    const std::string config = folder.write(
-        "c.toml",
-        "[[port]]\nname = \"p\"\ndevice = \"net_null0\"\naddresses = [\"10.0.0.9/24\"]\n"
-        "[[service]]\nname = \"s\"\n[dispatcher]\ndb_url = \"sqlite:///" +
-            folder.file("db") + "\"\n");
     const Ran added = test::run_program(
-        SIPLANECTL, {"dispatcher", "add", "--config", config, "1", "sip:10.0.0.1"});
+        SIPLANECTL, {"dispatcher", "add", "--config", config(), "1", "sip:10.0.0.1"});
     EXPECT_EQ(added.status, 0) << added.err;
     EXPECT_EQ(rows(), "1\t1\tsip:10.0.0.1\t0\t0\t\t\n");
     const Ran missing =
