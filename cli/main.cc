@@ -28,11 +28,10 @@ namespace {
 // Stable: scripts look at them. Unlike kamcmd, which exits with 0, a fault is told apart.
 enum ExitCode : int {
     kOk = 0,
-    kFault = 1,        // the daemon answered with a fault
-    kUsage = 2,        // wrong words or options; nothing was asked
-    kUnreachable = 3,  // no daemon at that socket, or no answer in time
-    kBadReply = 4,     // whatever answered is not siplaned
-    kUnwritten = 5,    // standard output took not all of it
+    kFault = 1,  // the daemon answered with a fault
+    kUsage = rpc::kUsageStatus,
+    kUnreachable = rpc::kUnreachableStatus,
+    kBadReply = rpc::kBadReplyStatus,
 };
 
 // For commands that need more than an RPC answer (cp/local).
@@ -42,6 +41,7 @@ struct Command {
     std::string address = rpc::kDefaultSocket;
     std::string format;
     int timeout_seconds = rpc::kDefaultTimeoutSeconds;
+    bool address_given = false, timeout_given = false;
     bool json = false;
     bool tsv = false;
     bool all = false;
@@ -114,12 +114,14 @@ std::string local_program() {
 // These commands work on files of this host, too. Does not return unless it fails.
 int run_local(const Command& command) {
     std::vector<std::string> words = {kLocalProgram, command.words[0]};
-    // Options in front of the command count for it as well.
-    if (command.words[0] != "dispatcher" && command.address != rpc::kDefaultSocket) {
-        words.insert(words.end(), {"--socket", command.address});
+    // Options in front of the command count for it as well; dispatcher asks no daemon.
+    const bool asks = command.words[0] != "dispatcher";
+    if (asks && command.address_given) words.insert(words.end(), {"--socket", command.address});
+    if (asks && command.timeout_given) {
+        words.insert(words.end(), {"--timeout", std::to_string(command.timeout_seconds)});
     }
-    words.insert(words.end(), command.words.begin() + 1, command.words.end());
     if (command.json) words.emplace_back("--json");
+    words.insert(words.end(), command.words.begin() + 1, command.words.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -306,6 +308,8 @@ int main_of(int argc, char** argv) {
     Command command;
     describe(app, command);
     if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
+    command.address_given = app.count("--socket") > 0;
+    command.timeout_given = app.count("--timeout") > 0;
     const std::vector<std::string> rest = app.remaining();
     command.words.insert(command.words.end(), rest.begin(), rest.end());
     command.json =
@@ -324,13 +328,7 @@ int main_of(int argc, char** argv) {
     return run(std::move(command));
 }
 
-// What was asked for and could not be written was not got.
-int status_of_output(int status) {
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-    return complain({Errc::kUnavailable, "the output could not be written"}, kUnwritten);
-}
-
 }  // namespace
 }  // namespace lb::cli
 
-int main(int argc, char** argv) { return lb::cli::status_of_output(lb::cli::main_of(argc, argv)); }
+int main(int argc, char** argv) { return lb::rpc::status_of_output(lb::cli::main_of(argc, argv)); }

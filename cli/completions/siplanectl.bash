@@ -56,7 +56,7 @@ _siplanectl() {
         -*) _siplanectl_words '--json --help' ;;
         *) ((COMP_CWORD == at + 2)) && _siplanectl_words 'all' ;;
         esac ;;
-    doctor) _siplanectl_words '--config --socket --tsv --help' ;;
+    doctor) _siplanectl_words '--config --socket --timeout --tsv --json --help' ;;
     explain)
         case $word in
         -*) _siplanectl_words '--jsonl --json --source --service --socket --timeout --config --db --list-file --set

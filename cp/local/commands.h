@@ -4,7 +4,7 @@
 // on this host's files. siplanectl runs the program siplanectl-local for them.
 //
 // Each gets the words behind its name (argv[0] is the name) and returns the exit status: 0 fine, 1
-// failed or something is bad, 2 wrong usage.
+// failed or something is bad, else one of cp/rpc/command_line.h.
 
 namespace lb::cp {
 

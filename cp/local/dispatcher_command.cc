@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "cp/local/commands.h"
+#include "cp/local/output.h"
 #include "cp/row_reader.h"
 #include "cp/rpc/command_line.h"
 #include "cp/rpc/json_text.h"
@@ -19,6 +20,8 @@ namespace lb::cp {
 namespace {
 
 enum ExitCode : int { kOk = 0, kFailed = 1 };
+
+constexpr const char* kReloadPutsInForce = "siplanectl dispatcher reload puts it in force";
 
 struct Command {
     std::string config_file = kDefaultConfig;
@@ -69,12 +72,14 @@ rpc::Struct value_of(const DestinationRow& row) {
 std::string rows_json(const std::vector<DestinationRow>& rows) {
     std::vector<rpc::Value> values;
     for (const DestinationRow& row : rows) values.emplace_back(value_of(row));
-    std::string out = "[";
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        out += i == 0 ? "\n" : ",\n";
-        rpc::append_json(out, values[i], {.pretty = false});
-    }
-    return out + "\n]\n";
+    return json_lines(values);
+}
+
+// {"id": N}, of a row that came or went.
+std::string id_json(std::int64_t id) {
+    std::string out;
+    rpc::append_json(out, rpc::Struct{{"id", id}}, {.pretty = false});
+    return out + "\n";
 }
 
 // One row a line. For scripts: a tab between fields, and no title.
@@ -87,8 +92,9 @@ std::string rows_text(const std::vector<DestinationRow>& rows, bool tsv) {
                           width, "flags", "priority", "attrs  description");
     }
     for (const DestinationRow& row : rows) {
-        out += tsv ? fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", row.id, row.setid, row.destination,
-                                 row.flags, row.priority, row.attrs, row.description)
+        out += tsv ? fmt::format("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", row.id, row.setid,
+                                 tsv_field(row.destination), row.flags, row.priority,
+                                 tsv_field(row.attrs), tsv_field(row.description))
                    : fmt::format("{:>6} {:>6}  {:<{}} {:>5} {:>8}  {}{}{}\n", row.id, row.setid,
                                  row.destination, width, row.flags, row.priority, row.attrs,
                                  row.description.empty() ? "" : "  ", row.description);
@@ -138,8 +144,9 @@ int add(const Command& command) {
     if (remarks) {
         for (const std::string& remark : *remarks) complain("warning: " + remark);
     }
-    std::printf("added as id %lld; siplanectl dispatcher reload puts it in force\n",
-                static_cast<long long>(*id));
+    const std::string text =
+        command.json ? id_json(*id) : fmt::format("added as id {}; {}\n", *id, kReloadPutsInForce);
+    std::fwrite(text.data(), 1, text.size(), stdout);
     return kOk;
 }
 
@@ -149,8 +156,10 @@ int remove(const Command& command) {
     if (Status removed = store->remove(command.id); !removed) {
         return complain(removed.error().message);
     }
-    std::printf("removed id %lld; siplanectl dispatcher reload puts it in force\n",
-                static_cast<long long>(command.id));
+    const std::string text =
+        command.json ? id_json(command.id)
+                     : fmt::format("removed id {}; {}\n", command.id, kReloadPutsInForce);
+    std::fwrite(text.data(), 1, text.size(), stdout);
     return kOk;
 }
 
@@ -158,12 +167,12 @@ void describe(CLI::App& app, Command& command) {
     app.add_option("--config", command.config_file, "Configuration that names the database")
         ->capture_default_str();
     app.add_option("--db", command.db_url, "sqlite:///PATH instead");
+    app.add_flag("--json", command.json, "Rows as JSON; of add and rm the id");
     app.require_subcommand(1);
     app.fallthrough();
 
     CLI::App* shown = app.add_subcommand("show", "Rows of the table");
     shown->add_option("set", command.set, "Of this set only");
-    shown->add_flag("--json", command.json, "As JSON");
     shown->add_flag("--tsv", command.tsv, "Tab-separated, for scripts");
 
     CLI::App* added = app.add_subcommand("add", "Add a row");

@@ -16,6 +16,7 @@
 
 #include "cp/explain_tables.h"
 #include "cp/local/commands.h"
+#include "cp/local/output.h"
 #include "cp/rpc/client.h"
 #include "cp/rpc/command_line.h"
 #include "cp/tables_builder.h"
@@ -30,9 +31,12 @@ constexpr std::size_t kRowsNamedMax = 20;  // rows, as a reload's log has them
 
 enum class Grade : std::uint8_t { kOk, kWarn, kBad };
 
+enum class Format : std::uint8_t { kText, kTsv, kJson };
+
+// Printed as they are found, as some take their time; JSON at the end.
 class Findings {
 public:
-    explicit Findings(bool tsv) : tsv_(tsv) {}
+    explicit Findings(Format format) : format_(format) {}
 
     void ok(std::string_view about, const std::string& what) { add(Grade::kOk, about, what, ""); }
     void warn(std::string_view about, const std::string& what, const std::string& advice) {
@@ -42,21 +46,31 @@ public:
         add(Grade::kBad, about, what, advice);
     }
     bool any_bad() const noexcept { return any_bad_; }
+    void print_json() const { print(json_lines(values_)); }
 
 private:
+    static void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
     void add(Grade grade, std::string_view about, const std::string& what,
              const std::string& advice) {
         static constexpr const char* kNames[] = {"ok", "warn", "bad"};
         any_bad_ = any_bad_ || grade == Grade::kBad;
         const char* const name = kNames[static_cast<std::size_t>(grade)];
-        const std::string line =
-            tsv_ ? fmt::format("{}\t{}\t{}\t{}\n", name, about, what, advice)
-                 : fmt::format("{:<5} {:<13} {}{}{}\n", name, about, what,
-                               advice.empty() ? "" : "\n                    -> ", advice);
-        std::fwrite(line.data(), 1, line.size(), stdout);
+        switch (format_) {
+            case Format::kText:
+                return print(fmt::format("{:<5} {:<13} {}{}{}\n", name, about, what,
+                                         advice.empty() ? "" : "\n                    -> ",
+                                         advice));
+            case Format::kTsv:
+                return print(fmt::format("{}\t{}\t{}\t{}\n", name, tsv_field(about),
+                                         tsv_field(what), tsv_field(advice)));
+            case Format::kJson:
+                values_.emplace_back(rpc::Struct{
+                    {"grade", name}, {"subject", about}, {"finding", what}, {"advice", advice}});
+        }
     }
 
-    bool tsv_;
+    Format format_;
+    std::vector<rpc::Value> values_;  // for JSON
     bool any_bad_ = false;
 };
 
@@ -337,8 +351,8 @@ const rpc::Value* ask(rpc::Client& client, std::string_view method, rpc::Reply& 
 }
 
 // False if nobody answers there.
-bool check_daemon(const std::string& socket, Findings& out) {
-    auto client = rpc::Client::connect(socket, 5);
+bool check_daemon(const std::string& socket, int timeout_seconds, Findings& out) {
+    auto client = rpc::Client::connect(socket, timeout_seconds);
     rpc::Reply reply;
     const rpc::Value* version = client ? ask(*client, "core.version", reply) : nullptr;
     if (version == nullptr || version->get_if<std::string>() == nullptr) {
@@ -408,20 +422,28 @@ void check_neighbours(const PortConfig& port, const RowTable& rows, Findings& ou
 
 // ---- all of it --------------------------------------------------------------------------------
 
-void examine(const std::string& config_file, const std::string& socket, Findings& out) {
-    const auto config = load_config(config_file);
+struct Command {
+    std::string config_file = kDefaultConfig;
+    std::string socket;
+    int timeout_seconds = 5;
+    bool tsv = false;
+    bool json = false;
+};
+
+void examine(const Command& command, Findings& out) {
+    const auto config = load_config(command.config_file);
     if (!config) {
         return out.bad("config", config.error().message, "correct it; siplaned --check tells more");
     }
-    out.ok("config", config_file);
+    out.ok("config", command.config_file);
     for (const std::string& warning : config->warnings) out.warn("config", warning, "");
     check_secret(*config, out);
     const auto rows = check_table(*config, out);
     check_huge_pages(*config, out);
 
-    std::string address = socket;
+    std::string address = command.socket;
     if (address.empty() && !config->rpc.binrpc.empty()) address = config->rpc.binrpc.front();
-    const bool running = !address.empty() && check_daemon(address, out);
+    const bool running = !address.empty() && check_daemon(address, command.timeout_seconds, out);
     for (const PortConfig& port : config->ports) {
         check_port(port, running, out);
         if (running && rows && !port.tap.empty()) check_neighbours(port, *rows, out);
@@ -432,15 +454,20 @@ void examine(const std::string& config_file, const std::string& socket, Findings
 
 int doctor_command(int argc, char** argv) {
     CLI::App app{"Looks over configuration, table, host and daemon.", "siplanectl doctor"};
-    std::string config_file = kDefaultConfig, socket;
-    bool tsv = false;
-    app.add_option("--config", config_file, "Configuration file")->capture_default_str();
-    app.add_option("-s,--socket", socket, "Control socket (default: the configuration's first)");
-    app.add_flag("--tsv", tsv, "Tab-separated: grade, subject, finding, advice");
+    Command command;
+    app.add_option("--config", command.config_file, "Configuration file")->capture_default_str();
+    app.add_option("-s,--socket", command.socket,
+                   "Control socket (default: the configuration's first)");
+    app.add_option("-t,--timeout", command.timeout_seconds, "Seconds to wait for its answer")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+    app.add_flag("--tsv", command.tsv, "Tab-separated: grade, subject, finding, advice");
+    app.add_flag("--json", command.json, "The same as JSON");
     app.footer("Exit status: 0 nothing is bad, 1 something is.");
     if (const auto status = rpc::parse_command_line(app, argc, argv)) return *status;
-    Findings findings(tsv);
-    examine(config_file, socket, findings);
+    Findings findings(command.json ? Format::kJson : command.tsv ? Format::kTsv : Format::kText);
+    examine(command, findings);
+    if (command.json) findings.print_json();
     return findings.any_bad() ? 1 : 0;
 }
 

@@ -29,7 +29,13 @@
 namespace lb::cp {
 namespace {
 
-enum ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2 };
+enum ExitCode : int {
+    kOk = 0,
+    kFailed = 1,
+    kUsage = rpc::kUsageStatus,
+    kUnreachable = rpc::kUnreachableStatus,
+    kBadReply = rpc::kBadReplyStatus,
+};
 
 constexpr std::size_t kBarWidth = 40;
 
@@ -61,6 +67,8 @@ public:
     // value_of(Explanation). Empty source: some neighbour of the service.
     virtual Result<rpc::Value> ask(const std::string& message, const std::string& source,
                                    const std::string& target) = 0;
+    // To exit with after that error of ask().
+    virtual int status_of(const Error&) const { return kFailed; }
 };
 
 // One table for all messages: pointers move on and transactions are remembered.
@@ -92,15 +100,21 @@ public:
         if (!reply) return failed(reply.error());
         if (reply->fault) {
             const rpc::Fault& fault = *reply->fault;
+            faulted_ = true;
             return failed(Errc::kInvalid, fault.detail.empty() ? fault.text : fault.detail);
         }
         if (reply->values.empty()) return failed(Errc::kInvalid, "an empty answer");
         return rpc::with_lists(reply->values[0]);
     }
+    int status_of(const Error& error) const override {
+        if (faulted_) return kFailed;
+        return error.code == Errc::kInvalid ? kBadReply : kUnreachable;
+    }
 
 private:
     rpc::Client client_;
     std::int32_t session_;  // our messages are one series
+    bool faulted_ = false;  // the last error was siplaned's own answer
 };
 
 Result<std::unique_ptr<Oracle>> make_oracle(const Command& command) {
@@ -115,6 +129,12 @@ Result<std::unique_ptr<Oracle>> make_oracle(const Command& command) {
     if (!tables) return failed(tables.error());
     for (const std::string& warning : tables->warnings) complain("warning: " + warning);
     return std::make_unique<OwnTables>(std::move(*tables));
+}
+
+// To exit with when there is none.
+int status_without_oracle(const Command& command, const Error& error) {
+    if (command.is_offline()) return kFailed;
+    return error.code == Errc::kInvalid ? kUsage : kUnreachable;
 }
 
 std::string text_at(const rpc::Value& value, std::string_view name) {
@@ -144,7 +164,7 @@ std::string json_document(const Command& command, const std::string& path, rpc::
 int explain_message(const Command& command, Oracle& oracle, const std::string& path,
                     const std::string& message) {
     const auto answer = oracle.ask(message, command.source, command.service);
-    if (!answer) return complain(answer.error().message);
+    if (!answer) return complain(answer.error().message, oracle.status_of(answer.error()));
     const std::string text =
         command.json ? json_document(command, path, *answer) : rpc::explanation_text(*answer);
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -234,7 +254,7 @@ int explain_capture(const Command& command, Oracle& oracle, const std::string& p
     Spread spread;
     for (const CapturedDatagram& datagram : capture->datagrams) {
         if (Status added = add(command, oracle, datagram, spread); !added) {
-            return complain(added.error().message);
+            return complain(added.error().message, oracle.status_of(added.error()));
         }
     }
     std::string text;
@@ -315,7 +335,8 @@ int explain_file(const Command& command, const std::string& path) {
     in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     bytes.resize(static_cast<std::size_t>(in.gcount()));
     auto oracle = make_oracle(command);
-    if (!oracle) return complain(oracle.error().message);
+    if (!oracle)
+        return complain(oracle.error().message, status_without_oracle(command, oracle.error()));
     if (!is_capture(bytes)) return explain_message(command, **oracle, path, bytes);
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored))

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cp/local/commands.h"
+#include "cp/rpc/command_line.h"
 
 namespace {
 
@@ -22,9 +23,11 @@ constexpr Entry kCommands[] = {
 
 int main(int argc, char** argv) {
     for (const Entry& entry : kCommands) {
-        if (argc > 1 && std::strcmp(argv[1], entry.name) == 0) return entry.run(argc - 1, argv + 1);
+        if (argc > 1 && std::strcmp(argv[1], entry.name) == 0) {
+            return lb::rpc::status_of_output(entry.run(argc - 1, argv + 1));
+        }
     }
     std::fprintf(stderr,
                  "siplanectl-local: run siplanectl explain, dispatcher or doctor instead\n");
-    return 2;
+    return lb::rpc::kUsageStatus;
 }

@@ -439,7 +439,7 @@ TEST_F(LiveExplain, wrong_words_of_a_trace_are_told) {
 TEST_F(LiveExplain, says_who_does_not_answer) {
     const Ran ran = test::run_program(
         SIPLANECTL, {"-s", "unix:" + folder.file("nobody"), "explain"}, request("seq"));
-    EXPECT_EQ(ran.status, 1);
+    EXPECT_EQ(ran.status, 3);
     EXPECT_THAT(ran.err, HasSubstr("nobody"));
 }
 
