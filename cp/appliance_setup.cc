@@ -161,7 +161,10 @@ std::vector<std::string> needs_restart(const Config& now, const Config& next) {
 }
 
 Config merge_reloadable(const Config& now, Config next) {
-    for_each_fixed([&](const char*, auto... member) { (next.*....*member) = (now.*....*member); });
+    for_each_fixed([&](const char*, auto... member) {
+        // What is the same keeps its place in the file, for messages.
+        if ((now.*....*member) != (next.*....*member)) (next.*....*member) = (now.*....*member);
+    });
     return next;
 }
 

@@ -399,15 +399,7 @@ void read_root(Section& root, Config& out, ConfigLog& log) {
     root.finish();
 }
 
-}  // namespace
-
-std::int32_t Config::probe_timeout_ms() const noexcept {
-    std::int32_t timeout = tm.fr_timer;
-    if (dispatcher.ds_ping_fr_timer > 0) timeout = dispatcher.ds_ping_fr_timer;
-    return std::min(timeout, tm.max_noninv_lifetime);
-}
-
-Result<Config> parse_config(std::string_view text, const std::string& name) {
+Result<Config> read_text(std::string_view text, const std::string& name) {
     toml::table table;
     try {
         table = toml::parse(text, name);
@@ -421,20 +413,45 @@ Result<Config> parse_config(std::string_view text, const std::string& name) {
     ConfigLog log{name, {}, {}};
     Section root(table, "", log);
     read_root(root, config, log);
-    if (log.error.empty()) complete_config(config, log);
     if (!log.error.empty()) return failed(Errc::kInvalid, std::move(log.error));
     config.warnings = std::move(log.warnings);
     return config;
 }
 
-Result<Config> load_config(const std::string& path) {
+}  // namespace
+
+std::int32_t Config::probe_timeout_ms() const noexcept {
+    std::int32_t timeout = tm.fr_timer;
+    if (dispatcher.ds_ping_fr_timer > 0) timeout = dispatcher.ds_ping_fr_timer;
+    return std::min(timeout, tm.max_noninv_lifetime);
+}
+
+Result<Config> completed(Config written) {
+    ConfigLog log{written.file, {}, std::move(written.warnings)};
+    complete_config(written, log);
+    if (!log.error.empty()) return failed(Errc::kInvalid, std::move(log.error));
+    written.warnings = std::move(log.warnings);
+    return written;
+}
+
+Result<Config> parse_config(std::string_view text, const std::string& name) {
+    auto written = read_text(text, name);
+    return written ? completed(std::move(*written)) : std::move(written);
+}
+
+Result<Config> read_config(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     if (file) text << file.rdbuf();
     if (!file || file.bad()) {
         return failed(Errc::kUnavailable, fmt::format("{}: {}", path, std::strerror(errno)));
     }
-    return parse_config(text.str(), path);
+    return read_text(text.str(), path);
+}
+
+Result<Config> load_config(const std::string& path) {
+    auto written = read_config(path);
+    return written ? completed(std::move(*written)) : std::move(written);
 }
 
 }  // namespace lb::cp

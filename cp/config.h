@@ -180,8 +180,15 @@ struct Config {
     std::int32_t probe_timeout_ms() const noexcept;
 };
 
+// The file, completed and checked: what a start runs with.
 Result<Config> load_config(const std::string& path);
-// `name` stands for the file in messages.
+// The two halves of it. As written in the file: each key is checked by itself, and what follows
+// from other keys is not there yet.
+Result<Config> read_config(const std::string& path);
+// With what follows from other keys (listen addresses, the source of destinations), and checked as
+// a whole. `written` comes from read_config(), whatever was changed in it since.
+Result<Config> completed(Config written);
+// load_config() of a text. `name` stands for the file in messages.
 Result<Config> parse_config(std::string_view text, const std::string& name);
 
 }  // namespace lb::cp

@@ -76,17 +76,32 @@ void Reload::all() {
     notify("READY=1");
 }
 
-// Everything that may change while traffic flows.
-Status Reload::reload_config() {
-    auto fresh = load_config(parts_.config.file);
-    if (!fresh) return failed(std::move(fresh).error());
-    for (const std::string& what : needs_restart(parts_.config, *fresh)) {
+// Everything that may change while traffic flows. What needs a restart is put back before anything
+// is derived from it or checked against it: a service without `listen` stays on the addresses that
+// the ports have now.
+Result<Config> Reload::next_config() const {
+    auto written = read_config(parts_.config.file);
+    if (!written) return written;
+    if (auto at_start = completed(*written); !at_start) return at_start;  // or a restart would fail
+    for (const std::string& what : needs_restart(parts_.config, *written)) {
         log(LogLevel::kWarning, "config.needs_restart", {{"section", what}});
     }
-    for (const std::string& warning : fresh->warnings) {
+    auto next = completed(merge_reloadable(parts_.config, std::move(*written)));
+    if (!next) {
+        Error error = std::move(next).error();
+        error.message += "; what needs a restart counts as it is now";
+        return failed(std::move(error));
+    }
+    for (const std::string& warning : next->warnings) {
         log(LogLevel::kWarning, "config.warning", {{"text", warning}});
     }
-    Config next = merge_reloadable(parts_.config, std::move(*fresh));
+    return next;
+}
+
+Status Reload::reload_config() {
+    auto read = next_config();
+    if (!read) return failed(std::move(read).error());
+    Config next = std::move(*read);
     const bool same = same_model(parts_.config, next);
     const Status done = same ? keep_model(std::move(next)) : change_model(std::move(next));
     if (done) set_up_log(parts_.config.log);

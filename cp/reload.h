@@ -43,6 +43,7 @@ private:
 
     Status load(Dispatcher& into, bool all_or_nothing);
     Status reload_table();
+    Result<Config> next_config() const;
     Status reload_config();
     void set_dns_ttl();
     Status keep_model(Config next);

@@ -95,6 +95,7 @@ TEST(Reload, SaysWhatNeedsARestartAndKeepsIt) {
     Config moved = now;
     for (PortConfig& port : moved.ports) port.line += 7;
     EXPECT_THAT(needs_restart(now, moved), IsEmpty()) << "the same ports, further down the file";
+    EXPECT_EQ(merge_reloadable(now, moved).ports[0].line, moved.ports[0].line);
 }
 
 TEST(Reload, ServicesChangeWithoutANewModel) {

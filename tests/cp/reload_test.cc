@@ -160,6 +160,41 @@ TEST_F(ReloadTest, HangUpReadsConfigurationAndTable) {
     EXPECT_EQ(reload_->counts().good, 1U);
 }
 
+// Nothing is derived from the new value of what needs a restart, or checked against it alone.
+TEST_F(ReloadTest, AServiceWithoutListenStaysOnThePortsOfNow) {
+    load();
+    std::string file = folder_.read("siplane.toml");
+    file.replace(file.find("192.0.2.1/24"), 12, "192.0.2.7/24");
+    folder_.write("siplane.toml", file);
+    EXPECT_THAT(hang_up(), AllOf(HasSubstr("config.needs_restart section=[[port]]"),
+                                 HasSubstr("reload.done"), Not(HasSubstr("config.warning"))));
+    ASSERT_EQ(parts_->publisher->tables().dispatch->listeners().size(), 1U);
+    EXPECT_EQ(parts_->publisher->tables().dispatch->listeners()[0].endpoint.text(),
+              "192.0.2.1:5060");
+}
+
+TEST_F(ReloadTest, AnAlgorithmThatNeedsARestartFirstIsRefused) {
+    load();
+    configure("ds_hash_size = 8\n", "algorithm = 10\n");
+    EXPECT_THAT(hang_up(),
+                AllOf(HasSubstr("config.needs_restart section=\"[dispatcher] ds_hash_*\""),
+                      HasSubstr("error reload.refused reason="),
+                      HasSubstr("algorithm 10 needs dispatcher.ds_hash_size above 0; what needs a "
+                                "restart counts as it is now")));
+    EXPECT_EQ(parts_->publisher->tables().dispatch->services()[0].algorithm,
+              table::Algorithm::kCallId);
+}
+
+// The other way round: it would serve now, and not start again.
+TEST_F(ReloadTest, AFileThatWouldNotStartIsRefused) {
+    configure("ds_hash_size = 8\n", "algorithm = 10\n");
+    load();
+    configure("", "algorithm = 10\n");
+    EXPECT_THAT(hang_up(), AllOf(HasSubstr("error reload.refused reason="),
+                                 HasSubstr("algorithm 10 needs dispatcher.ds_hash_size above 0")));
+    EXPECT_EQ(parts_->config.dispatcher.ds_hash_size, 8U);
+}
+
 // With the model that is there, and with a new one.
 TEST_F(ReloadTest, ARefusedHangUpLeavesEverything) {
     load();
