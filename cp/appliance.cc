@@ -120,7 +120,8 @@ void Appliance::Impl::published(unsigned changed) {
 // Those by probes have been logged with their reason.
 void Appliance::Impl::log_changes() {
     for (const StateChange& change : parts.dispatcher->take_changes()) {
-        if (change.by_probe || !parts.change_lines.take(ApplianceParts::Clock::now())) continue;
+        if (change.cause == StateChange::Cause::kProbe) continue;
+        if (!parts.change_lines.take(ApplianceParts::Clock::now())) continue;
         log_state_change(change, parts.publisher->tables().generation);
     }
 }

@@ -64,6 +64,18 @@ const char* cause_text(probe::Cause cause) {
     return "unreachable";
 }
 
+const char* cause_text(StateChange::Cause cause) {
+    switch (cause) {
+        case StateChange::Cause::kProbe:
+            return "probe";
+        case StateChange::Cause::kCommand:
+            return "command";
+        case StateChange::Cause::kReload:
+            break;
+    }
+    return "reload";
+}
+
 }  // namespace
 
 EalArguments eal_arguments(std::vector<std::string> args, std::size_t free_huge_pages) {
@@ -235,7 +247,7 @@ void log_state_change(const StateChange& change, std::uint64_t generation) {
          {"uri", change.uri},
          {"from", state_text(change.old_flags)},
          {"to", state_text(change.new_flags)},
-         {"reason", "command"},
+         {"reason", cause_text(change.cause)},
          {"generation", std::to_string(generation)}});
 }
 

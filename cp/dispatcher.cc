@@ -22,9 +22,9 @@ bool same_text(std::string_view a, std::string_view b) noexcept {
 }  // namespace
 
 void Dispatcher::Impl::set_flags(DestinationSet& set, Destination& d, std::uint32_t flags,
-                                 bool by_probe) {
+                                 StateChange::Cause cause) {
     if (flags == d.flags) return;
-    changes.push_back({d.id, d.setid, std::string(d.uri), d.flags, flags, by_probe});
+    changes.push_back({d.id, d.setid, std::string(d.uri), d.flags, flags, cause});
     if (d.draining()) --draining;
     d.flags = flags;
     if (d.draining()) ++draining;
@@ -33,7 +33,13 @@ void Dispatcher::Impl::set_flags(DestinationSet& set, Destination& d, std::uint3
 }
 
 void Dispatcher::Impl::write_state(DestinationSet& set, Destination& d, std::uint32_t bits) {
-    set_flags(set, d, (d.flags & ~(probe::kStateBits | kOurFlags)) | bits, false);
+    set_flags(set, d, (d.flags & ~(probe::kStateBits | kOurFlags)) | bits,
+              StateChange::Cause::kCommand);
+    // Whoever puts it in service does not believe what probing made of it. Else the next reload
+    // would take it out again, for good where nobody probes it any more.
+    if ((bits & table::kSkipped) != 0) return;
+    d.learned_flags &= d.configured_flags | ~probe::kStateBits;
+    d.learned_count = 0;
 }
 
 // Congestion control (spec 5.3) takes `rweight` down as the estimate rises over the average.
@@ -220,7 +226,8 @@ Status Dispatcher::drain(std::int32_t setid, std::string_view target, bool drain
         if (!meant) continue;
         ++found;
         const std::uint32_t flags = d.flags & ~std::uint32_t{table::kDraining};
-        impl_->set_flags(*set, d, draining ? flags | table::kDraining : flags, false);
+        impl_->set_flags(*set, d, draining ? flags | table::kDraining : flags,
+                         StateChange::Cause::kCommand);
     }
     return found != 0 ? Status{} : not_found(setid, "URI or duid", target);
 }
@@ -250,7 +257,7 @@ void Dispatcher::probe_result(table::DestinationId id, bool success,
     d->probing_count = now.count;
     d->learned_flags = learned.flags;
     d->learned_count = learned.count;
-    impl_->set_flags(set, *d, now.flags, true);
+    impl_->set_flags(set, *d, now.flags, StateChange::Cause::kProbe);
 }
 
 void Dispatcher::resolved(table::DestinationId id, const std::vector<Endpoint>& endpoints) {

@@ -27,12 +27,14 @@ namespace lb::cp {
 
 // A change of one destination's state, for logs, events and tables.
 struct StateChange {
+    enum class Cause : std::uint8_t { kProbe, kCommand, kReload };
+
     table::DestinationId id{};
     std::int32_t setid = 0;
     std::string uri;
     std::uint32_t old_flags = 0;
     std::uint32_t new_flags = 0;
-    bool by_probe = false;  // else by a command
+    Cause cause = Cause::kCommand;
 
     bool skipped_changed() const noexcept {
         return ((old_flags & table::kSkipped) != 0) != ((new_flags & table::kSkipped) != 0);
@@ -89,7 +91,8 @@ public:
     Status remove(std::int32_t setid, std::string_view uri);
 
     // RPC set_state / set_duid_state: writes the bits (spec 4.6; configured bits 16 and 32 stay).
-    // `target` is a URI or duid, or "all".
+    // `target` is a URI or duid, or "all". The next load() forgets them; what puts a destination in
+    // service also takes back what probing has learned of it so far.
     Status set_state(std::int32_t setid, std::string_view uri, std::uint32_t bits);
     Status set_duid_state(std::int32_t setid, std::string_view duid, std::uint32_t bits);
 

@@ -144,9 +144,16 @@ void Dispatcher::Impl::index_all() {
     ++revision;
 }
 
-void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) const {
+void Dispatcher::Impl::adopt_one(Destination& next, const Destination& old) {
     next.id = old.id;
     next.slot = old.slot;
+    adopt_state(next, old);
+    if (next.flags == old.flags) return;
+    changes.push_back({next.id, next.setid, std::string(next.uri), old.flags, next.flags,
+                       StateChange::Cause::kReload});
+}
+
+void Dispatcher::Impl::adopt_state(Destination& next, const Destination& old) const {
     next.flags |= old.flags & kOurFlags;
     const bool same_latency = next.attrs.latency == old.attrs.latency;
     if (same_latency && (options.reload_keeps_state || options.retain_latency)) {

@@ -74,9 +74,11 @@ struct Dispatcher::Impl {
     void index_all();
     void adopt(std::vector<DestinationSet>& next);
     void adopt_set(DestinationSet& next, const DestinationSet* old);
-    void adopt_one(Destination& next, const Destination& old) const;
+    void adopt_one(Destination& next, const Destination& old);
+    void adopt_state(Destination& next, const Destination& old) const;
     void touch(DestinationSet& set) { set.revision = ++revision; }
-    void set_flags(DestinationSet& set, Destination& d, std::uint32_t flags, bool by_probe);
+    void set_flags(DestinationSet& set, Destination& d, std::uint32_t flags,
+                   StateChange::Cause cause);
     void write_state(DestinationSet& set, Destination& d, std::uint32_t bits);
     void sample(DestinationSet& set, Destination& d, std::int32_t ms);
     DestinationSet* find_set(std::int32_t id) noexcept;

@@ -66,8 +66,7 @@ void Housekeeping::refresh_names() {
 
 void Housekeeping::log_left_out() {
     if (const std::uint64_t lines = parts_.change_lines.take_left_out(); lines != 0) {
-        log(LogLevel::kInfo, "destination.more_changes",
-            {{"count", std::to_string(lines)}, {"reason", "command"}});
+        log(LogLevel::kInfo, "destination.more_changes", {{"count", std::to_string(lines)}});
     }
     if (const std::uint64_t lines = parts_.event_lines.take_left_out(); lines != 0) {
         log(LogLevel::kWarning, "event_command.more_failures", {{"count", std::to_string(lines)}});

@@ -184,6 +184,7 @@ TEST(Log, ChangesOfStateHaveTheirNames) {
     struct Row {
         std::uint32_t from, to;
         const char* line;
+        StateChange::Cause cause = StateChange::Cause::kCommand;
     };
     const Row rows[] = {
         {0, 1, "destination.inactive set=2 uri=sip:a from=AX to=IX reason=command generation=9"},
@@ -191,11 +192,13 @@ TEST(Log, ChangesOfStateHaveTheirNames) {
         {1, 0, "destination.active set=2 uri=sip:a from=IX to=AX reason=command generation=9"},
         {1, 4, "destination.state set=2 uri=sip:a from=IX to=DX reason=command generation=9"},
         {8, 0, "destination.state set=2 uri=sip:a from=AP to=AX reason=command generation=9"},
+        {0, 1, "destination.inactive set=2 uri=sip:a from=AX to=IX reason=reload generation=9",
+         StateChange::Cause::kReload},
     };
     set_up_log(LogConfig{});
     for (const Row& row : rows) {
         testing::internal::CaptureStderr();
-        log_state_change({table::DestinationId{1}, 2, "sip:a", row.from, row.to, false}, 9);
+        log_state_change({table::DestinationId{1}, 2, "sip:a", row.from, row.to, row.cause}, 9);
         EXPECT_THAT(testing::internal::GetCapturedStderr(),
                     HasSubstr(std::string(" info ") + row.line + "\n"));
     }

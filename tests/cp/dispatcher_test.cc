@@ -282,7 +282,7 @@ TEST(Dispatcher, SetState) {
     ASSERT_EQ(changes.size(), 2u);
     EXPECT_EQ(changes[0].uri, "sip:127.0.61.2:5060");
     EXPECT_TRUE(changes[0].skipped_changed());
-    EXPECT_FALSE(changes[0].by_probe);
+    EXPECT_EQ(changes[0].cause, StateChange::Cause::kCommand);
     EXPECT_FALSE(changes[1].skipped_changed());
     EXPECT_TRUE(dispatcher.take_changes().empty());
 
@@ -355,7 +355,7 @@ TEST(Probing, ThreeFailuresAndBack) {
 
     const auto changes = dispatcher.take_changes();
     ASSERT_EQ(changes.size(), 6u);
-    EXPECT_TRUE(changes[0].by_probe);
+    EXPECT_EQ(changes[0].cause, StateChange::Cause::kProbe);
     EXPECT_EQ(std::count_if(changes.begin(), changes.end(),
                             [](const StateChange& c) { return c.skipped_changed(); }),
               2);
@@ -464,6 +464,58 @@ TEST(Reload, OtherOptionsKeepWhatProbingLearned) {
     EXPECT_EQ(state_letters(after->find(id)->flags, false), "AP");
     EXPECT_EQ(state_letters(before.find(id)->flags, false), "IP")
         << "the old model stays as it was";
+}
+
+// Also in mode 0, where the first result ends the probing: nobody would find out that it is there.
+TEST(Reload, DoesNotBringBackWhatAnOperatorTookBack) {
+    for (const std::uint32_t mode : {0U, 1U, 2U, 3U}) {
+        DispatcherOptions options = probing(1);
+        options.probing_mode = mode;
+        Dispatcher dispatcher(options);
+        const std::vector<DestinationRow> rows = {row(1, "sip:1.1.1.1", 8)};
+        ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+        dispatcher.probe_result(at(dispatcher, 1).id, false, std::nullopt, true);
+        EXPECT_TRUE(at(dispatcher, 1).skipped()) << mode;
+        ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("d")));
+        ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+        EXPECT_EQ(letters(dispatcher), "IP") << "what was learned, and P of the row: mode " << mode;
+        ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("a")));
+        for (int i = 0; i < 2; ++i) {
+            ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+            EXPECT_EQ(letters(dispatcher), "AP") << "as the row has it: mode " << mode;
+        }
+    }
+}
+
+TEST(Reload, TheRowsOwnStateIsNotTakenBack) {
+    Dispatcher dispatcher(probing(1));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 1)}, resolve, true));
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("a")));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 1)}, resolve, true));
+    EXPECT_EQ(letters(dispatcher), "IX");
+    dispatcher.probe_result(at(dispatcher, 1).id, true, 5, false);
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("i")));
+    ASSERT_TRUE(dispatcher.set_state(1, "all", *parse_state("a")));
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 1)}, resolve, true));
+    EXPECT_EQ(letters(dispatcher), "AX") << "it has answered since";
+}
+
+TEST(Reload, TellsWhoseStateItChanged) {
+    Dispatcher dispatcher(probing(1));
+    const std::vector<DestinationRow> rows = {row(1, "sip:1.1.1.1"), row(1, "sip:1.1.1.2")};
+    ASSERT_TRUE(dispatcher.load(rows, resolve, true));
+    EXPECT_TRUE(dispatcher.take_changes().empty()) << "new ones have no state before";
+    ASSERT_TRUE(dispatcher.set_state(1, "sip:1.1.1.2", *parse_state("d")));
+    (void)dispatcher.take_changes();
+    ASSERT_TRUE(dispatcher.load({row(1, "sip:1.1.1.1", 1), rows[1]}, resolve, true));
+    const std::vector<StateChange> changes = dispatcher.take_changes();
+    ASSERT_EQ(changes.size(), 2U);
+    for (const StateChange& change : changes) {
+        const bool first = change.uri == "sip:1.1.1.1";
+        EXPECT_EQ(change.cause, StateChange::Cause::kReload);
+        EXPECT_EQ(change.old_flags, first ? 0U : table::kDisabled);
+        EXPECT_EQ(change.new_flags, first ? table::kInactive : 0U);
+    }
 }
 
 TEST(Reload, AChangedRowIsWhatTheOperatorWants) {
