@@ -108,10 +108,14 @@ struct Prober::Impl final : probe::Targets, probe::Output {
         run_hook(*found, old_flags);
     }
 
+    // For a drained destination, too: whether it is there is another question than whether it gets
+    // calls.
     void run_hook(const Destination& destination, std::uint32_t old_flags) {
-        const bool was_skipped = (old_flags & table::kSkipped) != 0;
-        if (was_skipped == destination.skipped()) return;
-        hook.run({destination.skipped(), destination.setid, std::string(destination.uri),
+        constexpr std::uint32_t kDown = table::kInactive | table::kDisabled;
+        const bool was_down = (old_flags & kDown) != 0;
+        const bool is_down = (destination.flags & kDown) != 0;
+        if (was_down == is_down) return;
+        hook.run({is_down, destination.setid, std::string(destination.uri),
                   state_letters(old_flags, false), state_letters(destination.flags, false)});
     }
 

@@ -219,6 +219,34 @@ TEST_F(ShellTest, RunsTheCommandWhenADestinationGoesDown) {
     std::remove(command.c_str());
 }
 
+// It is there or not, whether or not it gets calls: every "up" comes after its "down".
+TEST_F(ShellTest, RunsTheCommandForADrainedDestinationToo) {
+    ProberOptions settings = prober_settings();
+    settings.event_command = "/bin/true";
+    load({kFirst});
+    prober.reconfigure(settings);
+    prober.start();
+    const auto until = [this](const char* wanted) {
+        for (int turn = 0; turn < 500 && state(0) != wanted; ++turn) {
+            run_ms(10);
+            answer_all();
+        }
+        EXPECT_EQ(state(0), wanted);
+    };
+    until("AP");
+    ASSERT_TRUE(dispatcher.drain(1, "all", true));
+    EXPECT_EQ(state(0), "DP");
+    silent = {"127.0.61.1:5060"};
+    until("IP");
+    EXPECT_EQ(prober.event_stats().started, 1U) << "down";
+    ASSERT_TRUE(dispatcher.drain(1, "all", false));
+    EXPECT_EQ(state(0), "IP");
+    EXPECT_EQ(prober.event_stats().started, 1U) << "draining is no event";
+    silent.clear();
+    until("AP");
+    EXPECT_EQ(prober.event_stats().started, 2U) << "up";
+}
+
 // As after a SIGHUP that changed an option of the model.
 TEST_F(ShellTest, CountersAndCommandsOutliveTheModel) {
     std::string command = ::testing::TempDir() + "siplane-probe-model-XXXXXX";
