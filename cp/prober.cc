@@ -4,6 +4,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -124,23 +125,34 @@ struct Prober::Impl final : probe::Targets, probe::Output {
     void with_results(Work&& work) {
         const std::uint64_t version = dispatcher->version();
         work();
-        if ((dispatcher->version() != version || has_new_latencies()) && owner.on_results) {
+        const auto latencies = latencies_due();
+        if (dispatcher->version() != version || (latencies && *latencies <= now_us())) {
             told_latencies = dispatcher->latency_version();
             told_at = now_us();
-            owner.on_results();
+            if (owner.on_results) owner.on_results();
         }
         arm();
     }
 
-    // Where they choose the destination the workers get them, though not with each reply.
-    bool has_new_latencies() const {
-        return latencies_choose && dispatcher->latency_version() != told_latencies &&
-               now_us() - told_at >= kLatencyPause;
+    // When to tell of new latencies: where they choose the destination the workers get them, though
+    // not with each reply. Nothing: there are none to tell of.
+    std::optional<Micros> latencies_due() const {
+        if (!latencies_choose || dispatcher->latency_version() == told_latencies) {
+            return std::nullopt;
+        }
+        return told_at + kLatencyPause;
+    }
+
+    std::optional<Micros> next_event() const {
+        const auto pings = scheduler.next_event();
+        const auto latencies = latencies_due();
+        if (!pings || !latencies) return pings ? pings : latencies;
+        return std::min(*pings, *latencies);
     }
 
     void arm() {
         if (!started) return;
-        const auto next = scheduler.next_event();
+        const auto next = next_event();
         if (!next || *next >= wake_at) return;
         wake_at = *next;
         const Micros wait = std::max(*next - now_us(), kWaitMin);

@@ -131,6 +131,27 @@ TEST_F(ShellTest, TellsOfLatenciesWhereTheyChoose) {
     EXPECT_EQ(batches, before + 1);
 }
 
+// The last ones as well, though no ping follows them for long.
+TEST_F(ShellTest, TellsOfTheLastLatenciesToo) {
+    std::uint32_t told = 0;
+    const auto samples = [this] { return dispatcher.sets()[0].members[0].latency.samples; };
+    prober.on_results = [&] { told = samples(); };
+    load({kFirst});
+    ProberOptions options = prober_settings();
+    options.latencies_choose = true;
+    prober.reconfigure(options);
+    prober.start();
+    for (int turn = 0; turn < 500 && samples() < 2; ++turn) {
+        run_ms(10);
+        answer_all();
+    }
+    ASSERT_GE(samples(), 2U);
+    options.scheduler.interval = 0;
+    prober.reconfigure(options);
+    for (int turn = 0; turn < 500 && told != samples(); ++turn) run_ms(10);
+    EXPECT_EQ(told, samples());
+}
+
 TEST_F(ShellTest, ProbesAndFeedsTheModel) {
     load({"sip:127.0.61.1:5060", "sip:127.0.61.2:5060"});
     silent = {"127.0.61.2:5060"};
