@@ -119,6 +119,7 @@ Status Dispatcher::add(const DestinationRow& row, const Resolver& resolve) {
     Status status = reading ? Status{} : failed(reading.error());
     if (reading && reading->needs_look_up) {
         status = RowReader::look_up(reading->destination, resolve);
+        if (!reading->destination.looked_up) status = {};
     }
     if (!status) {
         Error error = std::move(status).error();

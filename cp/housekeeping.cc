@@ -10,9 +10,9 @@ namespace lb::cp {
 namespace {
 
 constexpr std::chrono::seconds kTurn{1};
-constexpr std::uint64_t kRefreshEvery = 15;  // turns between refreshes of neighbours
-constexpr std::uint64_t kWantEvery = 5;      // and between looks at the next hops in use
-constexpr std::uint32_t kDnsRefresh = 4;     // ds_dns_mode: look names up again
+constexpr std::uint64_t kRefreshEvery = 15;   // turns between refreshes of neighbours
+constexpr std::uint64_t kWantEvery = 5;       // and between looks at the next hops in use
+constexpr std::uint64_t kNoAddressEvery = 5;  // and between looks for names without an address
 
 }  // namespace
 
@@ -56,12 +56,13 @@ void Housekeeping::keep_neighbours() {
 
 void Housekeeping::refresh_names() {
     const DispatcherConfig& config = parts_.config.dispatcher;
-    if ((config.ds_dns_mode & kDnsRefresh) == 0) return;
-    if (Clock::now() - last_refresh_ < std::chrono::seconds(config.ds_dns_interval)) return;
-    last_refresh_ = Clock::now();
-    parts_.source.refresh(
-        config, [this]() -> Dispatcher& { return *parts_.dispatcher; },
+    const bool all = Clock::now() - last_refresh_ >= std::chrono::seconds(config.ds_dns_interval);
+    if (!all && turns_ % kNoAddressEvery != 0) return;
+    const bool begun = parts_.source.refresh(
+        all ? TableSource::Stale::kAll : TableSource::Stale::kNoAddress, config,
+        [this]() -> Dispatcher& { return *parts_.dispatcher; },
         [this] { parts_.publisher->changed(Publisher::kState); });
+    if (all && begun) last_refresh_ = Clock::now();
 }
 
 void Housekeeping::log_left_out() {

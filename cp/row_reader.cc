@@ -107,7 +107,7 @@ Status RowReader::look_up(Destination& destination, const Resolver& resolve) {
     const auto endpoints = resolve(uri_of(destination));
     if (endpoints && !endpoints->empty()) {
         destination.endpoints = EndpointList(*endpoints);
-    } else if (destination.looked_up) {
+    } else {
         return failed(Errc::kUnavailable, fmt::format("host {} does not resolve{}{}",
                                                       destination.host(), endpoints ? "" : ": ",
                                                       endpoints ? "" : endpoints.error().message));

@@ -23,7 +23,8 @@ public:
 
     // Everything but the look-up of a name.
     Result<Reading> read(const RowView& row);
-    // REQUIRES: needs_look_up. Asks the resolver; an error if nothing came that had to.
+    // REQUIRES: needs_look_up. Asks the resolver; an error if nothing came. That is no reason to
+    // refuse a row that is not Destination::looked_up.
     static Status look_up(Destination& destination, const Resolver& resolve);
 
 private:

@@ -72,8 +72,7 @@ void TableLoader::read_group(std::uint32_t number) {
             continue;
         }
         for (const std::string& remark : reading->remarks) {
-            warnings_.push_back({row, fmt::format("{}: {}: {}", rows_.origin(row),
-                                                  reading->destination.uri, remark)});
+            warn(row, reading->destination, remark);
         }
         if (reading->needs_look_up) {
             pending_.push_back({number, static_cast<std::uint32_t>(set.members.size())});
@@ -90,6 +89,10 @@ void TableLoader::refuse(std::uint32_t row, const std::string& why) {
     bad_.push_back({row, origin.empty() ? why : origin + ": " + why});
 }
 
+void TableLoader::warn(std::uint32_t row, const Destination& destination, std::string_view what) {
+    warnings_.push_back({row, fmt::format("{}: {}: {}", rows_.origin(row), destination.uri, what)});
+}
+
 void TableLoader::look_up(const Resolver& resolve, const NamesHook& names) {
     if (names && !pending_.empty()) {
         std::vector<DestinationUri> uris;
@@ -101,10 +104,16 @@ void TableLoader::look_up(const Resolver& resolve, const NamesHook& names) {
     }
     for (Pending& one : pending_) {
         Group& group = groups_[one.group];
-        const Status found = RowReader::look_up(group.set.members[one.member], resolve);
+        Destination& destination = group.set.members[one.member];
+        const Status found = RowReader::look_up(destination, resolve);
         if (found) continue;
-        one.refused = true;
-        refuse(order_[group.begin + one.member], found.error().message);
+        const std::uint32_t row = order_[group.begin + one.member];
+        one.refused = destination.looked_up;
+        if (one.refused) {
+            refuse(row, found.error().message);
+        } else {
+            warn(row, destination, "gets no traffic yet: " + found.error().message);
+        }
     }
     drop_refused();
 }

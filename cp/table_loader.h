@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,7 @@ private:
     void group_rows();
     void read_group(std::uint32_t number);
     void refuse(std::uint32_t row, const std::string& why);
+    void warn(std::uint32_t row, const Destination& destination, std::string_view what);
     void drop_refused();
     static std::vector<std::string> in_row_order(std::vector<Remark> remarks);
 

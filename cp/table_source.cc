@@ -14,6 +14,8 @@
 namespace lb::cp {
 namespace {
 
+constexpr std::uint32_t kDnsRefresh = 4;  // ds_dns_mode: look names up again
+
 std::vector<DnsName> names_of(std::span<const DestinationUri> uris, bool services) {
     std::vector<DnsName> names;
     names.reserve(uris.size());
@@ -111,20 +113,22 @@ Resolver TableSource::resolver(const DispatcherConfig& config) {
     };
 }
 
-void TableSource::refresh(const DispatcherConfig& config, std::function<Dispatcher&()> find,
-                          std::function<void()> changed) {
-    if (!stale_.empty() || asking_ != 0) return;  // the round before is not over
+bool TableSource::refresh(Stale which, const DispatcherConfig& config,
+                          std::function<Dispatcher&()> find, std::function<void()> changed) {
+    if (!stale_.empty() || asking_ != 0) return false;
     keeping_ = false;
     for (const DestinationSet& set : find().sets()) {
         for (const Destination& member : set.members) {
-            const bool fixed = (member.configured_flags & table::kNoDns) != 0 ||
-                               IpAddress::parse(member.host()).has_value();
-            if (!fixed) stale_.push_back(member.id);
+            const bool meant = which == Stale::kNoAddress
+                                   ? member.endpoints.empty()
+                                   : (config.ds_dns_mode & kDnsRefresh) != 0 || !member.looked_up;
+            if (meant && !IpAddress::parse(member.host())) stale_.push_back(member.id);
         }
     }
     while (asking_ < kRefreshTogether && !stale_.empty()) {
         refresh_next(config.asks_services(), find, changed);
     }
+    return true;
 }
 
 // One destination; its answer asks for the next.

@@ -43,10 +43,15 @@ public:
     // What Dispatcher::add() needs. Waits for one name.
     Resolver resolver(const DispatcherConfig& config);
 
-    // Looks up the hosts of all destinations again (ds_dns_mode 4); `done` is
-    // called when an answer changed a destination, `find` gives the model as it
-    // is by then.
-    void refresh(const DispatcherConfig& config, std::function<Dispatcher&()> find,
+    enum class Stale : std::uint8_t {
+        kAll,       // names that may have another address by now: all with ds_dns_mode 4, else
+                    // those that a load did not have to look up
+        kNoAddress  // of these, names that have none
+    };
+    // Looks up hosts of destinations again; `changed` is called when an answer changed one, `find`
+    // gives the model as it is by then. False, and nothing is begun, while the round before is not
+    // over.
+    bool refresh(Stale which, const DispatcherConfig& config, std::function<Dispatcher&()> find,
                  std::function<void()> changed);
 
 private:

@@ -142,8 +142,11 @@ TEST(Dispatcher, OddRowsOfGoldenS02) {
     EXPECT_EQ(report->bad_rows[3],
               "dispatcher row 15: socket udp:127.0.0.99:5060 is no listener of ours");
     EXPECT_EQ(report->bad_rows[4], "dispatcher row 16: sockname nope is no listener's name");
-    ASSERT_EQ(report->warnings.size(), 3u);
+    ASSERT_EQ(report->warnings.size(), 4u);
     EXPECT_EQ(report->warnings[1],
+              "dispatcher row 5: sip:nosuch.invalid: gets no traffic yet: host nosuch.invalid does "
+              "not resolve: no such host");
+    EXPECT_EQ(report->warnings[2],
               "dispatcher row 19: sips:127.0.61.26: gets no traffic: only UDP is spoken");
 
     const Destination& measured = dispatcher.find_set(1)->members.at(10);

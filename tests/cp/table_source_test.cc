@@ -132,6 +132,7 @@ TEST_F(TableSourceTest, ANameThatIsGoneIsNotKept) {
 }
 
 TEST_F(TableSourceTest, ASilentNameServerTakesNoAddressAway) {
+    config_.ds_dns_mode = 4;
     server_.a("gw.example", "192.0.2.1");
     server_.a("gw2.example", "192.0.2.1");
     ASSERT_TRUE(load("1 sip:gw.example\n1 sip:gw2.example\n", true));
@@ -147,7 +148,8 @@ TEST_F(TableSourceTest, ASilentNameServerTakesNoAddressAway) {
     for (int round = 0; round < 2; ++round) {
         testing::internal::CaptureStderr();
         again.refresh(
-            config_, [this]() -> Dispatcher& { return *dispatcher_; }, [&] { ++changes; });
+            TableSource::Stale::kAll, config_, [this]() -> Dispatcher& { return *dispatcher_; },
+            [&] { ++changes; });
         for (int turns = 0; turns < 10; ++turns) {
             io_.restart();
             io_.run_one_for(milliseconds(50));
@@ -172,35 +174,56 @@ TEST_F(TableSourceTest, AReloadMakesNoDatabase) {
     EXPECT_TRUE(source_->load(config_, *dispatcher_, true)) << "now it is there";
 }
 
-TEST_F(TableSourceTest, NamesAreLookedUpAgain) {
-    config_.ds_dns_ttl = 1;
-    server_.a("gw.example", "192.0.2.1", 1);
-    ASSERT_TRUE(load("1 sip:gw.example\n1 sip:192.0.2.3\n2 sip:fixed.example 16\n", true));
+// With an empty cache, instead of a wait for the TTL.
+class RefreshTest : public TableSourceTest {
+protected:
+    // Until `changes` answers have changed something, or long enough for one to have come.
+    void refresh(TableSource::Stale which, unsigned changes) {
+        DnsOptions options;
+        options.servers = {{*IpAddress::parse("127.0.0.1"), server_.port()}};
+        Dns fresh(io_, options);
+        TableSource again(fresh);
+        unsigned changed = 0;
+        const auto find = [this]() -> Dispatcher& { return *dispatcher_; };
+        EXPECT_TRUE(again.refresh(which, config_, find, [&] { ++changed; }));
+        for (int turns = 0; turns < (changes == 0 ? 6 : 60) && changed <= changes; ++turns) {
+            io_.restart();
+            io_.run_one_for(milliseconds(50));
+        }
+        EXPECT_EQ(changed, changes);
+    }
+};
+
+TEST_F(RefreshTest, NamesAreLookedUpAgain) {
+    server_.a("gw.example", "192.0.2.1");
+    server_.a("other.example", "192.0.2.2");
+    ASSERT_TRUE(load("1 sip:gw.example\n1 sip:192.0.2.3\n2 sip:other.example 16\n", true));
     server_.clear();
-    server_.a("gw.example", "192.0.2.9", 1);
-    server_.a("fixed.example", "192.0.2.8", 1);
-    DnsOptions options;  // an empty cache instead of a wait for the TTL
-    options.servers = {{*IpAddress::parse("127.0.0.1"), server_.port()}};
-    Dns fresh(io_, options);
-    TableSource again(fresh);
-    unsigned changes = 0;
-    again.refresh(
-        config_, [this]() -> Dispatcher& { return *dispatcher_; }, [&] { ++changes; });
-    for (int turns = 0; turns < 40 && changes == 0; ++turns) {
-        io_.restart();
-        io_.run_one_for(milliseconds(50));
-    }
-    EXPECT_EQ(changes, 1U);
+    server_.a("gw.example", "192.0.2.9");
+    server_.a("other.example", "192.0.2.8");
+    refresh(TableSource::Stale::kNoAddress, 0);
+    refresh(TableSource::Stale::kAll, 1);
     EXPECT_THAT(addresses(),
-                testing::UnorderedElementsAre("192.0.2.9:5060", "192.0.2.3:5060", "none"))
-        << "and not where the row says so";
-    again.refresh(
-        config_, [this]() -> Dispatcher& { return *dispatcher_; }, [&] { ++changes; });
-    for (int turns = 0; turns < 6; ++turns) {
-        io_.restart();
-        io_.run_one_for(milliseconds(50));
-    }
-    EXPECT_EQ(changes, 1U) << "the same again";
+                testing::UnorderedElementsAre("192.0.2.1:5060", "192.0.2.3:5060", "192.0.2.8:5060"))
+        << "without mode 4 those that a load need not look up";
+    config_.ds_dns_mode = 4;
+    refresh(TableSource::Stale::kAll, 1);
+    EXPECT_THAT(addresses(), testing::UnorderedElementsAre("192.0.2.9:5060", "192.0.2.3:5060",
+                                                           "192.0.2.8:5060"));
+    refresh(TableSource::Stale::kAll, 0);
+}
+
+TEST_F(RefreshTest, ANameWithoutAddressIsNamedAndTriedAgain) {
+    const auto report = load("1 sip:later.example 16\n", true);
+    ASSERT_TRUE(report) << report.error().message;
+    ASSERT_EQ(report->warnings.size(), 1U);
+    EXPECT_THAT(report->warnings[0],
+                testing::HasSubstr("sip:later.example: gets no traffic yet: host later.example "
+                                   "does not resolve"));
+    EXPECT_THAT(addresses(), testing::ElementsAre("none"));
+    server_.a("later.example", "192.0.2.8");
+    refresh(TableSource::Stale::kNoAddress, 1);
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.8:5060"));
 }
 
 }  // namespace
