@@ -3,6 +3,7 @@
 #include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <asio/post.hpp>
@@ -85,6 +86,23 @@ bool is_temporary(int status) noexcept {
            status == ARES_EREFUSED || status == ARES_EBADRESP;
 }
 
+// Another value for each version of a file; that of a file which is not there is one, too.
+struct FileVersion {
+    dev_t device = 0;
+    ino_t inode = 0;
+    off_t size = 0;
+    time_t seconds = 0;
+    long nanoseconds = 0;
+
+    bool operator==(const FileVersion&) const = default;
+};
+
+FileVersion version_of(const std::string& path) {
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0) return {};
+    return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+}
+
 }  // namespace
 
 std::string dns_key(std::string_view host, std::uint16_t port) {
@@ -100,6 +118,7 @@ struct Lookup {
     std::size_t pending = 0;  // targets whose addresses are being asked
     std::uint32_t ttl = 0xffffffff;
     bool temporary_failure = false;
+    bool abandoned = false;  // its channel goes; what c-ares says of it counts no more
     std::vector<Dns::Done> waiting;
 };
 
@@ -112,7 +131,10 @@ struct Answer {
 
 struct Dns::Impl {
     Impl(asio::io_context& loop, DnsOptions settings)
-        : io(loop), options(std::move(settings)), channel(loop, options) {}
+        : io(loop),
+          options(std::move(settings)),
+          servers_version(version_of(options.resolv_conf)),
+          channel(std::make_unique<DnsChannel>(loop, options)) {}
 
     asio::io_context& io;
     DnsOptions options;
@@ -122,7 +144,8 @@ struct Dns::Impl {
     std::uint64_t questions = 0;
     Clock::time_point last_expiry = Clock::now();
     bool closing = false;
-    DnsChannel channel;  // last: its end answers what is under way
+    FileVersion servers_version;          // of resolv_conf, when `channel` read it or before
+    std::unique_ptr<DnsChannel> channel;  // last: its end answers what is under way
 
     static std::string cache_key(const DnsName& name);
     const Answer* find(const DnsName& name) const;
@@ -136,6 +159,7 @@ struct Dns::Impl {
     void finish(const std::shared_ptr<Lookup>& lookup);
     void store(const Lookup& lookup, Endpoints endpoints);
     void make_room();
+    std::vector<std::shared_ptr<Lookup>> change_channel();
     void answer(Done done, Endpoints endpoints);
 
     // What a c-ares callback is given.
@@ -205,11 +229,11 @@ void Dns::resolve_now(const std::vector<DnsName>& names, std::chrono::millisecon
     const std::size_t together = std::min(kTogether, impl_->options.questions_max);
     for (const DnsName& name : names) {
         if (find(name) != nullptr) continue;
-        impl_->channel.run_until([&] { return impl_->lookups.size() < together; }, deadline);
+        impl_->channel->run_until([&] { return impl_->lookups.size() < together; }, deadline);
         if (Clock::now() >= deadline) return;
         impl_->start(name);
     }
-    impl_->channel.run_until(
+    impl_->channel->run_until(
         [&] {
             return std::none_of(names.begin(), names.end(), [this](const DnsName& name) {
                 return impl_->lookups.contains(Impl::cache_key(name));
@@ -226,7 +250,7 @@ void Dns::Impl::answer(Done done, Endpoints endpoints) {
 std::shared_ptr<Lookup> Dns::Impl::start(const DnsName& name) {
     const std::string key = cache_key(name);
     if (const auto known = lookups.find(key); known != lookups.end()) return known->second;
-    if (lookups.size() >= options.questions_max || channel.get() == nullptr) return nullptr;
+    if (lookups.size() >= options.questions_max || channel->get() == nullptr) return nullptr;
     auto lookup = std::make_shared<Lookup>();
     lookup->cache_key = key;
     lookup->name = name;
@@ -237,20 +261,20 @@ std::shared_ptr<Lookup> Dns::Impl::start(const DnsName& name) {
     } else {
         query(lookup, name.host, ns_t_naptr, on_naptr);
     }
-    if (!lookups.empty()) channel.arm();
+    if (!lookups.empty()) channel->arm();
     return lookup;
 }
 
 void Dns::Impl::query(std::shared_ptr<Lookup> lookup, const std::string& name, int type,
                       ares_callback callback) {
     ++questions;
-    ares_query(channel.get(), name.c_str(), ns_c_in, type, callback,
+    ares_query(channel->get(), name.c_str(), ns_c_in, type, callback,
                new Call{this, std::move(lookup)});
 }
 
 void Dns::Impl::on_naptr(void* arg, int status, int, unsigned char* message, int size) {
     const std::unique_ptr<Call> call(static_cast<Call*>(arg));
-    if (call->impl->closing) return;
+    if (call->impl->closing || call->lookup->abandoned) return;
     Lookup& lookup = *call->lookup;
     lookup.temporary_failure |= is_temporary(status);
     if (status == ARES_SUCCESS) call->impl->take_naptr(lookup, message, size);
@@ -293,7 +317,7 @@ void Dns::Impl::ask_services(std::shared_ptr<Lookup> lookup) {
 
 void Dns::Impl::on_srv(void* arg, int status, int, unsigned char* message, int size) {
     const std::unique_ptr<Call> call(static_cast<Call*>(arg));
-    if (call->impl->closing) return;
+    if (call->impl->closing || call->lookup->abandoned) return;
     call->lookup->temporary_failure |= is_temporary(status);
     if (status == ARES_SUCCESS) call->impl->take_srv(*call->lookup, message, size);
     call->impl->ask_services(call->lookup);
@@ -329,7 +353,7 @@ void Dns::Impl::ask_addresses(std::shared_ptr<Lookup> lookup) {
     for (std::size_t i = 0, count = lookup->targets.size(); i < count; ++i) {
         ++questions;
         const std::string host = lookup->targets[i].host;
-        ares_getaddrinfo(channel.get(), host.c_str(), nullptr, &hints, on_addresses,
+        ares_getaddrinfo(channel->get(), host.c_str(), nullptr, &hints, on_addresses,
                          new Call{this, lookup, i});
     }
 }
@@ -338,7 +362,7 @@ void Dns::Impl::on_addresses(void* arg, int status, int, ares_addrinfo* result) 
     const std::unique_ptr<Call> call(static_cast<Call*>(arg));
     const std::unique_ptr<ares_addrinfo, decltype(&ares_freeaddrinfo)> owner(result,
                                                                              ares_freeaddrinfo);
-    if (call->impl->closing) return;
+    if (call->impl->closing || call->lookup->abandoned) return;
     Lookup& lookup = *call->lookup;
     lookup.temporary_failure |= is_temporary(status);
     Target& target = lookup.targets[call->target];
@@ -400,6 +424,33 @@ void Dns::Impl::make_room() {
     answers.erase(std::min_element(
         answers.begin(), answers.end(),
         [](const auto& a, const auto& b) { return a.second.expires < b.second.expires; }));
+}
+
+void Dns::follow_servers() {
+    if (!impl_->options.servers.empty()) return;
+    const FileVersion now = version_of(impl_->options.resolv_conf);
+    if (now == impl_->servers_version) return;
+    impl_->servers_version = now;
+    for (const auto& lookup : impl_->change_channel()) {
+        for (Done& done : lookup->waiting) resolve(lookup->name, std::move(done));
+    }
+}
+
+// c-ares 1.18 reads the servers when a channel is made, and changes none while it has a question.
+// Returns what was under way.
+std::vector<std::shared_ptr<Lookup>> Dns::Impl::change_channel() {
+    std::vector<std::shared_ptr<Lookup>> under_way;
+    for (auto& [key, lookup] : std::exchange(lookups, {})) {
+        lookup->abandoned = true;
+        under_way.push_back(lookup);
+    }
+    channel = std::make_unique<DnsChannel>(io, options);
+    // Expired rather than erased: expire() has to tell of it.
+    const auto now = Clock::now();
+    for (auto& [key, answer] : answers) {
+        if (answer.endpoints.empty()) answer.expires = std::min(answer.expires, now);
+    }
+    return under_way;
 }
 
 std::vector<table::ResolvedName> Dns::resolved_names() const {

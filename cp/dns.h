@@ -30,8 +30,10 @@ class io_context;
 namespace lb::cp {
 
 struct DnsOptions {
-    std::vector<Endpoint> servers;  // none: those of /etc/resolv.conf
-    int timeout_ms = 1000;          // of the first try; each further one waits longer
+    std::vector<Endpoint> servers;  // none: those of resolv_conf
+    std::string resolv_conf = "/etc/resolv.conf";
+    std::uint16_t port = 53;  // of the servers in resolv_conf
+    int timeout_ms = 1000;    // of the first try; each further one waits longer
     int tries = 3;
     std::uint32_t ttl_min_s = 5, ttl_max_s = 3600;
     std::uint32_t ttl_override_s = 0;  // ds_dns_ttl; 0: as answered
@@ -78,6 +80,11 @@ public:
     // True if nothing is known now, because no server has said anything: not that the name does not
     // exist. What is known from elsewhere may go on being used.
     bool unanswered(const DnsName& name) const;
+
+    // Takes the name servers of resolv_conf as it is now, if it has changed since they were read.
+    // Questions under way are asked again, and so is, as soon as somebody wants it, what had no
+    // address before. Cost: one stat() while nothing has changed.
+    void follow_servers();
 
     // Every answer to a question with services, sorted by key: what the workers read. Expired ones
     // are left out.

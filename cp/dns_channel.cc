@@ -17,7 +17,11 @@ DnsChannel::DnsChannel(asio::io_context& io, const DnsOptions& options) : io_(io
     settings.tries = options.tries;
     settings.sock_state_cb = on_socket;
     settings.sock_state_cb_data = this;
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+    std::string resolv_conf = options.resolv_conf;
+    settings.resolvconf_path = resolv_conf.data();
+    settings.udp_port = settings.tcp_port = options.port;
+    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                     ARES_OPT_RESOLVCONF | ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
     if (ares_init_options(&channel_, &settings, mask) != ARES_SUCCESS) {
         channel_ = nullptr;
         return;
@@ -99,8 +103,9 @@ void DnsChannel::arm() {
     }
     timer_.expires_after(std::chrono::seconds(next.tv_sec) +
                          std::chrono::microseconds(next.tv_usec) + std::chrono::milliseconds(1));
-    timer_.async_wait([this](const asio::error_code& error) {
-        if (!error) process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    timer_.async_wait([this, alive = std::weak_ptr(life_)](const asio::error_code& error) {
+        // The channel may have gone with this call already on its way.
+        if (!error && !alive.expired()) process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     });
 }
 

@@ -19,6 +19,7 @@ namespace lb::cp {
 
 class DnsChannel {
 public:
+    // Reads the name servers of the system now, and never again.
     DnsChannel(asio::io_context& io, const DnsOptions& options);
     ~DnsChannel();  // every question under way is answered ARES_EDESTRUCTION
     DnsChannel(const DnsChannel&) = delete;
@@ -48,6 +49,7 @@ private:
 
     asio::io_context& io_;
     asio::steady_timer timer_;
+    std::shared_ptr<char> life_ = std::make_shared<char>();
     std::map<ares_socket_t, std::shared_ptr<Watch>> watches_;
     ares_channel channel_ = nullptr;
 };

@@ -31,6 +31,7 @@ void Housekeeping::turn() {
     parts_.slow_path->expire();
     watch_workers();
     parts_.traffic.watch(*parts_.dispatcher, now_ms);
+    parts_.dns.follow_servers();
     if (parts_.dns.expire()) parts_.publisher->changed(Publisher::kNames);
     if (table::CallLoad* calls = parts_.calls.get()) {
         calls->expire(static_cast<std::uint32_t>(now_ms / 1000), calls->buckets() / 16 + 1);

@@ -23,8 +23,10 @@ std::vector<DnsName> names_of(std::span<const DestinationUri> uris, bool service
     return names;
 }
 
-Result<std::vector<Endpoint>> unresolved(const std::string& host) {
-    return failed(Errc::kNotFound, "host " + host + " is not known to the name servers");
+// Why `name` has no address.
+Result<std::vector<Endpoint>> unresolved(const Dns& dns, const DnsName& name) {
+    if (dns.unanswered(name)) return failed(Errc::kUnavailable, "no name server answers");
+    return failed(Errc::kNotFound, "host " + name.host + " is not known to the name servers");
 }
 
 }  // namespace
@@ -63,6 +65,7 @@ Result<Dispatcher::LoadReport> TableSource::load(const DispatcherConfig& config,
     // A reload of what is not there would take all destinations away.
     const auto rows = load_rows(config, all_or_nothing ? IfMissing::kFail : IfMissing::kCreate);
     if (!rows) return failed(rows.error());
+    dns_.follow_servers();
     Known known;
     const auto ask_together = [&](std::span<const DestinationUri> uris) {
         known.learn(dispatcher);
@@ -96,7 +99,7 @@ Resolver TableSource::loading(Known& known, bool services) {
             return failed(Errc::kUnavailable,
                           fmt::format("no answer within {} ms", names_limit_.count()));
         }
-        if (endpoints->empty()) return unresolved(uri.host);
+        if (endpoints->empty()) return unresolved(dns_, name);
         return *endpoints;
     };
 }
@@ -106,9 +109,10 @@ Resolver TableSource::resolver(const DispatcherConfig& config) {
                const DestinationUri& uri) -> Result<std::vector<Endpoint>> {
         const std::string host = uri.literal ? uri.literal->text() : uri.host;
         const DnsName name{host, uri.port, services};
+        dns_.follow_servers();
         if (dns_.find(name) == nullptr) dns_.resolve_now({name}, names_limit_);
         const Dns::Endpoints* endpoints = dns_.find(name);
-        if (endpoints == nullptr || endpoints->empty()) return unresolved(host);
+        if (endpoints == nullptr || endpoints->empty()) return unresolved(dns_, name);
         return *endpoints;
     };
 }

@@ -5,8 +5,10 @@
 
 #include <asio/io_context.hpp>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
+#include "tests/support/run_program.h"
 #include "tests/support/stub_dns.h"
 
 namespace lb::cp {
@@ -129,6 +131,73 @@ TEST_F(DnsTest, AnAnswerIsBounded) {
     }
     EXPECT_EQ(ask({"many.example", 5060, true}).size(), kDnsEndpointsMax);
     EXPECT_EQ(ask({"wide.example", 0, true}).size(), kDnsTargetsMax);
+}
+
+// The name servers are those of a file, which changes like the system's.
+class SystemServersTest : public DnsTest {
+protected:
+    void SetUp() override {
+        options_.resolv_conf = folder_.file("resolv.conf");
+        options_.port = server_.port();
+        options_.timeout_ms = 4000;
+        options_.tries = 1;
+    }
+    void use(const char* address) {
+        folder_.write("next", std::string("nameserver ") + address + "\n");
+        std::filesystem::rename(folder_.file("next"), folder_.file("resolv.conf"));
+    }
+
+    static constexpr const char *kNow = "127.0.0.1", *kLater = "127.0.0.2";
+    test::StubDns later_{kLater, server_.port()};
+    test::RunFolder folder_;
+};
+
+TEST_F(SystemServersTest, ANewServerIsAskedForWhatTheOldOneDidNotKnow) {
+    const DnsName name{"gw.example", 5060, true};
+    later_.a("gw.example", "192.0.2.1");
+    use(kNow);
+    make();
+    EXPECT_THAT(ask(name), IsEmpty());
+    use(kLater);
+    ASSERT_NE(dns_->find(name), nullptr) << "remembered until then";
+    dns_->follow_servers();
+    EXPECT_TRUE(dns_->expire()) << "the workers are to forget it";
+    EXPECT_THAT(ask(name), ElementsAre("192.0.2.1:5060"));
+    const unsigned asked = later_.asked();
+    dns_->follow_servers();
+    EXPECT_THAT(ask(name), ElementsAre("192.0.2.1:5060"));
+    EXPECT_EQ(later_.asked(), asked) << "nothing has changed";
+}
+
+TEST_F(SystemServersTest, AQuestionUnderWayIsAskedAgain) {
+    later_.srv("_sip._udp.gw.example", 1, 1, 5090, "a.example");
+    later_.a("a.example", "192.0.2.1");
+    server_.be_silent(true);
+    use(kNow);
+    make();
+    std::vector<Endpoint> answer;
+    unsigned answers = 0;
+    dns_->resolve({"gw.example", 0, true}, [&](const Dns::Endpoints& endpoints) {
+        ++answers;
+        answer = endpoints;
+    });
+    dns_->resolve_now({{"a.example", 5060, true}}, milliseconds(50));
+    use(kLater);
+    dns_->follow_servers();
+    for (int turn = 0; turn < 60 && answers == 0; ++turn) {
+        io_.restart();
+        io_.run_one_for(milliseconds(50));
+    }
+    EXPECT_EQ(answers, 1U);
+    EXPECT_THAT(answer, ElementsAre(*Endpoint::parse("192.0.2.1:5090")));
+}
+
+TEST_F(SystemServersTest, TheFileMayComeLater) {
+    make();
+    server_.a("gw.example", "192.0.2.1");
+    use(kNow);
+    dns_->follow_servers();
+    EXPECT_THAT(ask({"gw.example", 5060, true}), ElementsAre("192.0.2.1:5060"));
 }
 
 // Not known, not answered, and a TTL that RFC 2181 takes for 0.

@@ -122,6 +122,33 @@ TEST_F(TableSourceTest, ADeadNameServerDelaysAStartOnce) {
     EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.3:5060"));
 }
 
+// A daemon may start before the system knows its name servers.
+TEST_F(TableSourceTest, ALoadAsksTheServersOfNow) {
+    server_.a("gw.example", "192.0.2.1");
+    std::filesystem::path resolv_conf = file_;
+    resolv_conf += ".resolv";
+    const auto use = [&resolv_conf](const char* server) {
+        std::ofstream(resolv_conf) << "nameserver " << server << "\n";
+    };
+    DnsOptions options;
+    options.timeout_ms = 100;
+    options.tries = 1;
+    options.resolv_conf = resolv_conf.string();
+    options.port = server_.port();
+    use("127.0.0.77");  // nobody
+    Dns dns(io_, options);
+    TableSource source(dns);
+    std::ofstream(file_) << "1 sip:gw.example\n";
+    const auto refused = source.load(config_, *dispatcher_, true);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, testing::HasSubstr("no name server answers"));
+    use("127.0.0.1");
+    const auto loaded = source.load(config_, *dispatcher_, true);
+    EXPECT_TRUE(loaded) << loaded.error().message;
+    EXPECT_THAT(addresses(), testing::ElementsAre("192.0.2.1:5060"));
+    std::filesystem::remove(resolv_conf);
+}
+
 TEST_F(TableSourceTest, ANameThatIsGoneIsNotKept) {
     server_.a("gw.example", "192.0.2.1");
     ASSERT_TRUE(load("1 sip:gw.example\n", true));

@@ -23,11 +23,13 @@ class StubDns {
 public:
     static constexpr std::uint16_t kA = 1, kAaaa = 28, kSrv = 33, kNaptr = 35;
 
-    StubDns() {
+    // Port 0: a free one.
+    explicit StubDns(const char* address = "127.0.0.1", std::uint16_t port = 0) {
         socket_ = ::socket(AF_INET, SOCK_DGRAM, 0);
         sockaddr_in at{};
         at.sin_family = AF_INET;
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        at.sin_port = htons(port);
+        ::inet_pton(AF_INET, address, &at.sin_addr);
         ::bind(socket_, reinterpret_cast<sockaddr*>(&at), sizeof at);
         socklen_t size = sizeof at;
         ::getsockname(socket_, reinterpret_cast<sockaddr*>(&at), &size);
