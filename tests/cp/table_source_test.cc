@@ -213,7 +213,9 @@ protected:
         unsigned changed = 0;
         const auto find = [this]() -> Dispatcher& { return *dispatcher_; };
         EXPECT_TRUE(again.refresh(which, config_, find, [&] { ++changed; }));
-        for (int turns = 0; turns < (changes == 0 ? 6 : 60) && changed <= changes; ++turns) {
+        const auto deadline =
+            std::chrono::steady_clock::now() + milliseconds(changes == 0 ? 300 : 3000);
+        while ((changes == 0 || changed < changes) && std::chrono::steady_clock::now() < deadline) {
             io_.restart();
             io_.run_one_for(milliseconds(50));
         }
