@@ -59,7 +59,8 @@ TEST_F(Doctor, says_of_rows_what_a_reload_would) {
     for (int i = 0; i < 22; ++i) list += "1 sip:10.77.0.7:99999\n";
     const Ran ran = run(config(list));
     EXPECT_THAT(ran.out, HasSubstr("list:3: host gone.invalid does not resolve"));
-    EXPECT_THAT(ran.out, Not(HasSubstr("unasked.invalid does not resolve")));
+    EXPECT_THAT(ran.out, Not(HasSubstr("list:4: host unasked.invalid")));  // refused for it
+    EXPECT_THAT(ran.out, HasSubstr("list:4: sip:unasked.invalid: gets no traffic yet: host "));
     EXPECT_THAT(ran.out, HasSubstr("warn\ttable\t"));
     EXPECT_THAT(ran.out, HasSubstr("transport=tcp: gets no traffic: only UDP is spoken"));
     EXPECT_THAT(ran.out, HasSubstr("list:23: "));
