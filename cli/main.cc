@@ -272,9 +272,7 @@ void describe(CLI::App& app, Command& command) {
         ->capture_default_str();
     app.add_option("-f,--format", command.format,
                    "Print records by this format: %v is the next one, \\n \\t \\r \\\\ are known");
-    app.add_option("-t,--timeout", command.timeout_seconds, "Seconds to wait for an answer")
-        ->check(CLI::Range(1, 3600))
-        ->capture_default_str();
+    rpc::add_timeout_option(app, command.timeout_seconds);
     app.add_flag("--json", command.json, "Print the answer as JSON");
     app.set_version_flag("--version", "siplanectl " SIPLANE_VERSION);
     CLI::App* stats =

@@ -46,7 +46,7 @@ public:
     enum class Stale : std::uint8_t {
         kAll,       // names that may have another address by now: all with ds_dns_mode 4, else
                     // those that a load did not have to look up
-        kNoAddress  // of these, names that have none
+        kNoAddress  // names that have none, whatever the mode
     };
     // Looks up hosts of destinations again; `changed` is called when an answer changed one, `find`
     // gives the model as it is by then. False, and nothing is begun, while the round before is not

@@ -458,9 +458,7 @@ int doctor_command(int argc, char** argv) {
     app.add_option("--config", command.config_file, "Configuration file")->capture_default_str();
     app.add_option("-s,--socket", command.socket,
                    "Control socket (default: the configuration's first)");
-    app.add_option("-t,--timeout", command.timeout_seconds, "Seconds to wait for its answer")
-        ->check(CLI::Range(1, 3600))
-        ->capture_default_str();
+    rpc::add_timeout_option(app, command.timeout_seconds);
     app.add_flag("--tsv", command.tsv, "Tab-separated: grade, subject, finding, advice");
     app.add_flag("--json", command.json, "The same as JSON");
     app.footer("Exit status: 0 nothing is bad, 1 something is.");

@@ -379,9 +379,7 @@ void describe(CLI::App& app, Command& command) {
                    "Name or ADDRESS:PORT of the service it is sent to");
     app.add_option("-s,--socket", command.socket, "Control socket of the daemon that is asked")
         ->capture_default_str();
-    app.add_option("-t,--timeout", command.timeout_seconds, "Seconds to wait for its answer")
-        ->check(CLI::Range(1, 3600))
-        ->capture_default_str();
+    rpc::add_timeout_option(app, command.timeout_seconds);
     const auto without = app.add_option_group("Without a daemon");
     without->add_option("--config", offline.config_file,
                         "Services and table of this configuration");

@@ -26,6 +26,13 @@ inline std::optional<int> parse_command_line(CLI::App& app, int argc, char** arg
     return std::nullopt;
 }
 
+// `seconds` has the default.
+inline void add_timeout_option(CLI::App& app, int& seconds) {
+    app.add_option("-t,--timeout", seconds, "Seconds to wait for an answer")
+        ->check(CLI::Range(1, 3600))
+        ->capture_default_str();
+}
+
 // The status to exit with, after all has been printed: what was asked for and could not be written
 // was not got.
 inline int status_of_output(int status) {
